@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* csv.h -- rows as RFC 4180 records with LF line ends; quoted where needed, an empty string always, an absent value never */
+#define QUOTES(needed) (needed)
+#define ESCAPE_C1 0
+
+static __always_inline u64 is_special(u64 word)
+{
+	return EQUAL(word, '"') | EQUAL(word, ',') | EQUAL(word, '\n') | EQUAL(word, '\r');
+}
+
+#define CSV_ESCAPE(b) ((b) == '"' ? 2ull << 56 | '"' << 8 | '"' : PLAIN(b))
+
+static const u64 escapes[256] = EVERY_BYTE(CSV_ESCAPE);
+
+#define ROW_BEGIN do { } while (0)
+#define ROW_OPEN do { } while (0)
+#define ROW_FROM 1	/* the first cell's comma */
+#define ROW_END LITERAL("\n")
+#define CELL_BEGIN(name, width) LITERAL(",")
+#define CELL_END(name, width) do { } while (0)
+#define PUT_ABSENT(width) do { } while (0)
+#define PUT_NUMBER(value, width) put_u64(value)
+#define PUT_SIGNED(value, width) put_s64(value)
+#define PUT_QUOTE do { } while (0)
+#define LIST_BEGIN do { } while (0)
+#define LIST_NEXT ";"
+#define LIST_END do { } while (0)
+#define LIST_EMPTY do { } while (0)

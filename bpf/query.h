@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * query.h -- the constant query, as written into a program's .rodata before load
+ *
+ * The verifier sees its fields as constants: a column whose bit is clear, and every branch on it, is gone from the loaded
+ * program. src/query/query.ts encodes this layout (little-endian, as the machine); the assertions below hold the two together.
+ */
+#ifndef TASK_ITER_QUERY_H
+#define TASK_ITER_QUERY_H
+
+#include <linux/types.h>
+
+#define QUERY_VERSION 1
+
+enum {
+	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
+	MAX_TESTS = 64,		/* comparisons of one --where */
+	POOL_SIZE = 2048,	/* bytes of all its strings together */
+	STAMP_SIZE = 64,
+
+	/* where a test may jump besides to another test */
+	ACCEPT = MAX_TESTS,
+	REJECT = MAX_TESTS + 1,
+
+	/* test.flags */
+	TEST_NEGATE = 1,	/* holds where the comparison does not (never for an absent value) */
+	TEST_ABSENT = 2,	/* holds for an absent value, and only for that */
+	TEST_START = 4,		/* a string's pattern, pool[offset .. offset + length), matches at its start only */
+	TEST_END = 8,		/* ... at its end only; with both, it is the string */
+
+	/* query.flags */
+	QUERY_BLOCKS = 1,	/* text of stacks: the block of lines of the tutorial, not columns */
+	QUERY_STAMP = 2,	/* jsonl: each object starts with "t", the time in stamp[] */
+	QUERY_SHARED = 4,	/* several readers may run the program at once (pinned) */
+};
+
+/* One comparison. Numbers: lo <= value <= hi, biased by 1 << 63 where the column is signed, so that all compare unsigned. */
+struct test {
+	__u64 lo, hi;
+	__u16 offset, length;
+	__u8 column, flags;
+	__u8 next[2];		/* the test that follows when this one fails, holds; or REJECT, ACCEPT */
+};
+
+struct query {
+	__u64 pass[MAX_PASSES];	/* columns to write, a bit each: one mask for each run of ascending columns, 0 ends */
+	__u64 where;		/* columns the tests read */
+	__u32 flags;
+	__u32 tests;		/* how many */
+	__u32 cell_max;		/* bytes of output after which a string cell is cut */
+	__u8 last;		/* the last column of a row, which text does not pad */
+	__u8 spare[3];
+	struct test test[MAX_TESTS];
+	__u8 pool[POOL_SIZE + 8];	/* 8 spare bytes: strings are read eight bytes at a time */
+};
+
+/* What a pass has done so far; in .bss, where user space maps it. `stamp` is written by user space. */
+struct progress {
+	__u64 seq_num;		/* the element seen last; ~0 before the first */
+	__u64 walked;		/* elements seen */
+	__u64 rows;		/* rows of earlier elements */
+	__u64 shown;		/* 1 when the last element made a row: the kernel may run the program again for it */
+	char stamp[STAMP_SIZE];	/* JSON text of the snapshot's time, with its quotes */
+	__u64 stamp_length;
+};
+
+_Static_assert(sizeof(struct test) == 24, "src/query/query.ts");
+_Static_assert(__builtin_offsetof(struct query, where) == 512, "src/query/query.ts");
+_Static_assert(__builtin_offsetof(struct query, test) == 536, "src/query/query.ts");
+_Static_assert(sizeof(struct query) == 536 + 64 * 24 + 2056, "src/query/query.ts");
+_Static_assert(sizeof(struct progress) == 104, "src/query/query.ts");
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* symbol.h -- kernel addresses as symbols, never as numbers; looked up once per address */
+#ifndef TASK_ITER_SYMBOL_H
+#define TASK_ITER_SYMBOL_H
+
+#include "row.h"
+
+/* bpf_snprintf came in 5.13. Before, only bpf_seq_printf knows symbols: the row goes out in pieces, between them the symbol. */
+#define HAVE_SNPRINTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_snprintf)
+
+/* A kernel pointer as a plain number, which is all that a global function takes. */
+static volatile u64 plain;
+#define ADDRESS(pointer) ({ plain = (u64)(pointer); plain; })
+
+#define SYMBOL_SLOTS 256
+#define SYMBOL_MAX 128		/* KSYM_NAME_LEN was 128 until 6.1; longer names are not kept */
+#define SYMBOL_KEPT 64
+
+struct symbol {
+	u64 key;
+	u64 length;
+	char text[SYMBOL_KEPT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SYMBOL_SLOTS);
+	__type(key, u32);
+	__type(value, struct symbol);
+} symbols SEC(".maps");
+
+enum { SYMBOL_NAME, SYMBOL_OFFSET };	/* tcp_sendmsg, tcp_sendmsg+0x1b/0x30 */
+
+/* The symbol into source; its length, or -1 where the kernel knows none (it would print the address). */
+GLOBAL int symbol_of(u64 address, u32 kind)
+{
+	u64 key = address ^ (u64)kind << 63;	/* of a kernel address that bit is set */
+	u32 slot = key * 0x9e3779b97f4a7c15ull >> 56;
+	struct symbol *symbol = bpf_map_lookup_elem(&symbols, &slot);
+	static const char with_offset[] = "%pB", without[] = "%ps";
+	long length;
+
+	if (!symbol || !address || !HAVE_SNPRINTF)
+		return -1;
+	if (symbol->key != key) {
+		if (kind == SYMBOL_OFFSET)
+			length = bpf_snprintf(source, SYMBOL_MAX, with_offset, &address, sizeof(address)) - 1;
+		else
+			length = bpf_snprintf(source, SYMBOL_MAX, without, &address, sizeof(address)) - 1;
+		if (length <= 0 || source[0] == '0')
+			return -1;
+		if (length >= SYMBOL_MAX)
+			length = SYMBOL_MAX - 1;
+		if (length <= SYMBOL_KEPT) {
+			for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
+				WORD(symbol->text + i) = WORD(source + i);
+			symbol->length = length;
+			symbol->key = key;
+		}
+		return length;
+	}
+	for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
+		WORD(source + i) = WORD(symbol->text + i);
+	return symbol->length;
+}
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * table.h -- turns a table's list of columns into its program, or (-DDESCRIBE) into its description
+ *
+ * A table defines COLUMNS(COL, MORE): COL for a column shown by default, MORE for one shown when asked for.
+ *
+ *	COL(name, type, width, expression, "Documentation.")
+ *
+ * `width` is its least width in text. The expression may say ABSENT. Types:
+ *
+ *	U64 S64 BOOL	numbers; HEX, one written as a string of hexadecimal digits
+ *	ENUM(WORDS)	a number written as a word where WORDS(W) has one: W(1, FIFO)
+ *	TOKEN STR LONG	strings: the expression leaves them in source[] and gives the length, negative for absent. A TOKEN has
+ *			nothing to escape; a LONG one is costly to get, or may fill the row
+ *	SYMBOL		the address of a kernel symbol
+ *	FRAMES		kernel addresses in frames[]; the expression gives their number
+ *
+ * FILTER leaves the program when the predicate does not hold; WRITE writes the row.
+ */
+#ifndef TASK_ITER_TABLE_H
+#define TASK_ITER_TABLE_H
+
+#ifdef DESCRIBE
+
+#define DESCRIBE_WORD(number, word) [number, #word],
+#define TYPE_U64 "number", 0
+#define TYPE_S64 "signed", 0
+#define TYPE_BOOL "boolean", 0
+#define TYPE_HEX "hex", 0
+#define TYPE_ENUM(WORDS) "enum", [WORDS(DESCRIBE_WORD) 0]
+#define TYPE_TOKEN "string", 0
+#define TYPE_STR "string", 0
+#define TYPE_LONG "long", 0
+#define TYPE_SYMBOL "symbol", 0
+#define TYPE_FRAMES "frames", 0
+#define DESCRIBE_COL(name, type, width, expression, doc) [#name, true, width, doc, TYPE_##type],
+#define DESCRIBE_MORE(name, type, width, expression, doc) [#name, false, width, doc, TYPE_##type],
+/* TABLE(name, "iterator", "since", "plural", "doc") COLUMNS: src/query/schema.gen.ts is made from this */
+#define TABLE(name, iterator, since, plural, doc) [#name, iterator, since, plural, doc, [COLUMNS(DESCRIBE_COL, DESCRIBE_MORE) 0]],
+
+#else
+
+#include "where.h"
+#include "symbol.h"
+
+#define TABLE(name, iterator, since, plural, doc) enum { COLUMNS(COLUMN_NUMBER, COLUMN_NUMBER) };
+#define COLUMN_NUMBER(name, type, width, expression, doc) COLUMN_##name,
+#define COLUMN_BIT(name) (1ull << COLUMN_##name)
+
+struct word {
+	char text[31];
+	u8 length;
+};
+
+#define WORD_ENTRY(number, word) [number] = { #word, sizeof(#word) - 1 },
+#define DEFINE_WORDS(WORDS) static const struct word words_##WORDS[] = { WORDS(WORD_ENTRY) }
+
+/* `type` may carry an argument of its own; these join its handler, that argument and the rest. */
+#define TYPED(...) TYPED_(__VA_ARGS__)
+#define TYPED_(handler, argument, ...) handler(argument, __VA_ARGS__)
+
+/* --- the predicate --- */
+
+#define WHERE_U64 where_number, 0
+#define WHERE_S64 where_number, SIGNED_BIAS
+#define WHERE_BOOL where_number, 0
+#define WHERE_HEX where_number, 0
+#define WHERE_ENUM(WORDS) where_number, 0
+#define WHERE_TOKEN where_string, 0
+#define WHERE_STR where_string, 0
+#define WHERE_LONG where_string, 1
+#define WHERE_SYMBOL where_symbol, 1
+#define WHERE_FRAMES where_frames, 1
+#define COST_U64 0
+#define COST_S64 0
+#define COST_BOOL 0
+#define COST_HEX 0
+#define COST_ENUM(WORDS) 0
+#define COST_TOKEN 0
+#define COST_STR 0
+#define COST_LONG 1
+#define COST_SYMBOL 1
+#define COST_FRAMES 1
+
+#define where_number(bias, name, expression)                                 \
+	u64 cell_value = (expression);                                       \
+	test_number(COLUMN_##name, cell_value ^ (bias), absent);
+#define where_string(unused, name, expression)                               \
+	s64 cell_length = (expression);                                      \
+	test_string(COLUMN_##name, cell_length);
+#define where_symbol(unused, name, expression)                               \
+	s64 cell_length = symbol_of((u64)(expression), SYMBOL_NAME);         \
+	test_string(COLUMN_##name, cell_length);
+#define where_frames(unused, name, expression)                               \
+	s64 cell_length = frames_to_source(expression);                      \
+	test_string(COLUMN_##name, absent ? -1 : cell_length);
+
+#define WHERE_COLUMN(cost, name, type, expression)                           \
+	if (COST_##type == cost && query.where & COLUMN_BIT(name)) {         \
+		bool absent = false;                                         \
+		TYPED(WHERE_##type, name, expression)                        \
+		(void)absent;                                                \
+	}
+#define WHERE_CHEAP(name, type, width, expression, doc) WHERE_COLUMN(0, name, type, expression)
+#define WHERE_COSTLY(name, type, width, expression, doc) WHERE_COLUMN(1, name, type, expression)
+
+#define FILTER                                                               \
+	do {                                                                 \
+		if (query.where) {                                           \
+			truth = ~0ull;                                       \
+			COLUMNS(WHERE_CHEAP, WHERE_CHEAP)                    \
+			if (!decide())                                       \
+				return 0;                                    \
+			COLUMNS(WHERE_COSTLY, WHERE_COSTLY)                  \
+			if (!decide())                                       \
+				return 0;                                    \
+		}                                                            \
+	} while (0)
+
+/* --- the row --- */
+
+#define CELL_U64 cell_number, PUT_NUMBER
+#define CELL_S64 cell_number, PUT_SIGNED
+#define CELL_BOOL cell_bool, 0
+#define CELL_HEX cell_hex, 0
+#define CELL_ENUM(WORDS) cell_word, words_##WORDS
+#define CELL_TOKEN cell_string, put_quoted
+#define CELL_STR cell_string, put_string
+#define CELL_LONG cell_string, put_string
+#define CELL_SYMBOL cell_symbol, 0
+#define CELL_FRAMES cell_frames, 0
+
+static __always_inline void put_quoted(u32 length)
+{
+	PUT_QUOTE;
+	put_source(length);
+	PUT_QUOTE;
+}
+
+static __always_inline void put_word(const struct word *word)
+{
+	char *to;
+
+	PUT_QUOTE;
+	to = ROW(row_len);
+	for (u32 i = 0; i < 32; i += 8)
+		WORD(to + i) = WORD(word->text + i);
+	row_len += word->length;
+	PUT_QUOTE;
+}
+
+/* Sixteen digits, the first lowest: two words, the nibbles of each half spread to bytes. */
+static __always_inline u64 eight_hex(u32 half)
+{
+	u64 spread = half, tens;
+
+	spread = (spread << 16 | spread) & 0x0000ffff0000ffffull;
+	spread = (spread << 8 | spread) & 0x00ff00ff00ff00ffull;
+	spread = (spread << 4 | spread) & REPEAT(0x0f);
+	tens = (spread + REPEAT(6)) >> 4 & REPEAT(1);
+	return __builtin_bswap64(spread + REPEAT('0') + tens * ('a' - '0' - 10));
+}
+
+static __noinline void put_hex(u64 value)
+{
+	u32 digits = 1, at;
+
+	for (u32 i = 1; i < 16; i++)
+		digits += value >> (i * 4) != 0;
+	PUT_QUOTE;
+	LITERAL("0x");
+	at = row_len;
+	value <<= 64 - digits * 4 & 63;
+	WORD(ROW(at)) = eight_hex(value >> 32);
+	WORD(ROW(at + 8)) = eight_hex(value);
+	row_len = at + digits;
+	PUT_QUOTE;
+}
+
+#define cell_number(put, name, width, expression)                            \
+	u64 cell_value = (expression);                                       \
+	CELL_BEGIN(name, width);                                             \
+	if (absent)                                                          \
+		PUT_ABSENT(width);                                           \
+	else                                                                 \
+		put(cell_value, width);
+#define cell_bool(unused, name, width, expression)                           \
+	bool cell_value = (expression);                                      \
+	CELL_BEGIN(name, width);                                             \
+	if (absent)                                                          \
+		PUT_ABSENT(0);                                               \
+	else if (cell_value)                                                 \
+		LITERAL("true");                                             \
+	else                                                                 \
+		LITERAL("false");                                            \
+	CELL_END(name, width);
+#define cell_hex(unused, name, width, expression)                            \
+	u64 cell_value = (expression);                                       \
+	CELL_BEGIN(name, width);                                             \
+	if (absent)                                                          \
+		PUT_ABSENT(0);                                               \
+	else                                                                 \
+		put_hex(cell_value);                                         \
+	CELL_END(name, width);
+#define cell_word(words, name, width, expression)                            \
+	u32 cell_value = (expression);                                       \
+	CELL_BEGIN(name, width);                                             \
+	if (absent)                                                          \
+		PUT_ABSENT(0);                                               \
+	else if (cell_value < sizeof(words) / sizeof(words[0]) && words[cell_value].length) \
+		put_word(&words[cell_value]);                                \
+	else                                                                 \
+		put_u64(cell_value);                                         \
+	CELL_END(name, width);
+#define cell_string(put, name, width, expression)                            \
+	s64 cell_length = (expression);                                      \
+	CELL_BEGIN(name, width);                                             \
+	if (cell_length < 0 || absent)                                       \
+		PUT_ABSENT(0);                                               \
+	else                                                                 \
+		put(cell_length);                                            \
+	CELL_END(name, width);
+#define cell_symbol(unused, name, width, expression)                         \
+	u64 cell_address = (u64)(expression);                                \
+	s64 cell_length = absent ? -1 : symbol_of(cell_address, SYMBOL_NAME); \
+	CELL_BEGIN(name, width);                                             \
+	if (!HAVE_SNPRINTF && cell_address) {                                \
+		PUT_QUOTE;                                                   \
+		FLUSH;                                                       \
+		BPF_SEQ_PRINTF(seq, "%ps", cell_address);                    \
+		PUT_QUOTE;                                                   \
+	} else if (cell_length < 0) {                                        \
+		PUT_ABSENT(0);                                               \
+	} else {                                                             \
+		put_quoted(cell_length);                                     \
+	}                                                                    \
+	CELL_END(name, width);
+#define cell_frames(unused, name, width, expression)                         \
+	s64 cell_depth = (expression);                                       \
+	CELL_BEGIN(name, width);                                             \
+	PUT_FRAMES(cell_depth);                                              \
+	CELL_END(name, width);
+
+#define CELL(name, type, width, expression, doc)                             \
+	if (pass & COLUMN_BIT(name)) {                                       \
+		bool absent = false;                                         \
+		TYPED(CELL_##type, name, width, expression)                  \
+		(void)absent;                                                \
+	}
+
+u32 row_flushed;
+
+#define FLUSH                                                                \
+	do {                                                                 \
+		u32 row_from = row_flushed ? 0 : ROW_FROM;                   \
+		u32 row_size = row_len - row_from;                           \
+		if (!row_flushed)                                            \
+			ROW_OPEN;                                            \
+		if (row_size <= ROW_MASK)                                    \
+			bpf_seq_write(seq, row + row_from, row_size);        \
+		row_len = 0;                                                 \
+		row_flushed = 1;                                             \
+	} while (0)
+
+/* Nothing to write is a count: rows are counted all the same. */
+#define WRITE                                                                \
+	do {                                                                 \
+		progress.shown = 1;                                          \
+		if (!query.pass[0])                                          \
+			return 0;                                            \
+		row_len = 0;                                                 \
+		row_flushed = 0;                                             \
+		ROW_BEGIN;                                                   \
+		_Pragma("clang loop unroll(disable)")                        \
+		for (u32 i = 0; i < MAX_PASSES; i++) {                       \
+			u64 pass = query.pass[i];                            \
+			if (!pass)                                           \
+				break;                                       \
+			COLUMNS(CELL, CELL)                                  \
+		}                                                            \
+		ROW_END;                                                     \
+		FLUSH;                                                       \
+	} while (0)
+
+/* Once per element, first: the kernel runs the program again for an element whose row did not fit. */
+static __always_inline void step(struct bpf_iter_meta *meta)
+{
+	u64 seq_num = meta->seq_num;
+
+	if (seq_num != progress.seq_num) {
+		progress.seq_num = seq_num;
+		progress.walked++;
+		progress.rows += progress.shown;
+	}
+	progress.shown = 0;
+}
+
+#endif
+#endif

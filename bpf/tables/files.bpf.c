@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* files.bpf.c -- open file descriptors, one row each */
+#include "../table.h"
+#include "../task.h"
+
+#define FILE_TYPES(W) W(0, ANON) W(1, FIFO) W(2, CHR) W(4, DIR) W(6, BLK) W(8, REG) W(10, LNK) W(12, SOCK)
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(comm, STR, 16, comm_of(task), "Name of the thread that holds the descriptor table.") \
+	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
+	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
+	COL(fd, U64, 6, ctx->fd, "File descriptor number.")                  \
+	COL(type, ENUM(FILE_TYPES), 4, type_of(file), "Type of file; ANON is an anonymous inode (epoll, eventfd, bpf ...).") \
+	COL(mode, TOKEN, 4, mode_of(file), "Access: r, w, or - in their place.") \
+	COL(path, LONG, 40, path_of(file), "Path, as /proc/PID/fd shows it.") \
+	COL(file_ops, SYMBOL, 24, ADDRESS(file->f_op), "Symbol of the file's operations.") \
+	MORE(flags, U64, 8, flags_of(task, file, ctx->fd), "Flags, as in /proc/PID/fdinfo (O_* bits).") \
+	MORE(pos, S64, 12, file->f_pos, "Position in bytes.")                \
+	MORE(ino, U64, 10, file->f_inode->i_ino, "Inode number.")            \
+	MORE(dev, TOKEN, 7, device_of(file->f_inode->i_sb->s_dev), "Device of the file system, major:minor.") \
+	MORE(size, S64, 12, file->f_inode->i_size, "Size in bytes.")         \
+	MORE(uid, U64, 6, file->f_inode->i_uid.val, "User ID of the file's owner.") \
+	MORE(deleted, BOOL, 7, is_deleted(file), "Whether its name has been unlinked.")
+
+TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of every process.")
+
+#ifndef DESCRIBE
+
+DEFINE_WORDS(FILE_TYPES);
+
+#define ANON_INODE_FS_MAGIC 0x09041934
+
+static __always_inline u32 type_of(struct file *file)
+{
+	/* Since 6.17 an anonymous inode claims to be a regular file. */
+	if (file->f_inode->i_sb->s_magic == ANON_INODE_FS_MAGIC)
+		return 0;
+	return file->f_inode->i_mode >> 12;
+}
+
+static __always_inline long mode_of(struct file *file)
+{
+	u32 mode = file->f_mode;
+
+	source[0] = mode & 1 ? 'r' : '-';
+	source[1] = mode & 2 ? 'w' : '-';
+	return 2;
+}
+
+/* With the NUL; ENAMETOOLONG where /proc has the same. */
+static __always_inline long path_of(struct file *file)
+{
+	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
+}
+
+static __always_inline long device_of(u32 dev)
+{
+	u32 at = source_number(0, dev >> 20);
+
+	*SOURCE(at) = ':';
+	return source_number(at + 1, dev & 0xfffff);
+}
+
+#define O_CLOEXEC 02000000
+
+/* f_flags has no O_CLOEXEC: that is a bit of the descriptor table. */
+static __always_inline u32 flags_of(struct task_struct *task, struct file *file, u32 fd)
+{
+	unsigned long *bits = BPF_CORE_READ(task, files, fdt, close_on_exec), word = 0;
+
+	bpf_probe_read_kernel(&word, sizeof(word), bits + fd / 64);
+	return (file->f_flags & ~O_CLOEXEC) | (word >> (fd & 63) & 1 ? O_CLOEXEC : 0);
+}
+
+static __always_inline bool is_deleted(struct file *file)
+{
+	struct dentry *dentry = file->f_path.dentry;
+
+	return !file->f_inode->i_nlink || (!dentry->d_hash.pprev && dentry != dentry->d_parent);
+}
+
+SEC("iter/task_file")
+int dump(struct bpf_iter__task_file *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+
+	if (!task || !file)
+		return 0;
+	step(ctx->meta);
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* stacks.bpf.c -- kernel stacks, one row for each thread */
+#include "../table.h"
+#include "../task.h"
+#include "../frames.h"
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
+	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
+	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
+	COL(frames, FRAMES, 40, DEPTH, "Kernel stack, innermost frame first: symbol+0xoffset/0xsize.") \
+	MORE(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
+	MORE(depth, U64, 5, DEPTH, "Number of frames, at most 64.")          \
+	MORE(wchan, SYMBOL, 24, frame_at(DEPTH), "Kernel function that the thread sleeps in.")
+
+TABLE(stacks, "task", "5.8", "task stacks", "Kernel stacks of all threads.")
+
+#ifndef DESCRIBE
+
+DEFINE_WORDS(TASK_STATES);
+
+/* The stack is taken once per thread, when the first column asks for it. */
+#define DEPTH ({ if (depth < 0) depth = frames_of(task); depth; })
+
+/* The tutorial's look: a block of lines. */
+#ifdef FORMAT_TEXT
+#define WRITE_BLOCK                                                          \
+	do {                                                                 \
+		u32 size;                                                    \
+		progress.shown = 1;                                          \
+		row_len = 0;                                                 \
+		LITERAL("=== Task: ");                                       \
+		put_string(comm_of(task));                                   \
+		LITERAL(" (pid=");                                           \
+		put_u64(pid_of(task));                                       \
+		LITERAL(", tid=");                                           \
+		put_u64(tid_of(task));                                       \
+		LITERAL(") ===\nStack depth: ");                             \
+		put_u64(DEPTH);                                              \
+		LITERAL(" frames\n");                                        \
+		if (HAVE_SNPRINTF) {                                         \
+			put_frames(depth, FRAMES_LINES);                     \
+		} else {                                                     \
+			row_flushed = 1;                                     \
+			FLUSH;                                               \
+			for (u32 i = 0; i < MAX_FRAMES; i++) {               \
+				if (i >= depth)                              \
+					break;                               \
+				BPF_SEQ_PRINTF(seq, "  [%2d] %pB\n", i, frames[i]); \
+			}                                                    \
+		}                                                            \
+		LITERAL("\n");                                               \
+		size = row_len;                                              \
+		if (size <= ROW_MASK)                                        \
+			bpf_seq_write(seq, row, size);                       \
+	} while (0)
+#endif
+
+SEC("iter/task")
+int dump(struct bpf_iter__task *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	long depth = -1;
+
+	if (!task)
+		return 0;
+	step(ctx->meta);
+	FILTER;
+#ifdef FORMAT_TEXT
+	if (query.flags & QUERY_BLOCKS) {
+		WRITE_BLOCK;
+		return 0;
+	}
+#endif
+	WRITE;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* text.h -- rows for people: columns a blank apart, numbers to the right, control characters escaped, never sent to a terminal */
+#define QUOTES(needed) false
+#define ESCAPE_C1 1
+
+static __always_inline u64 is_special(u64 word)
+{
+	return BELOW(word, ' ') | EQUAL(word, '\\') | EQUAL(word, 0x7f) | (word & REPEAT(0x80));
+}
+
+#define TEXT_SHORT(letter) (2ull << 56 | (letter) << 8 | '\\')
+#define TEXT_ESCAPE(b)                                                       \
+	((b) == '\n' ? TEXT_SHORT('n') : (b) == '\t' ? TEXT_SHORT('t') :     \
+	 (b) == '\r' ? TEXT_SHORT('r') : (b) == '\\' ? TEXT_SHORT('\\') :    \
+	 (b) < ' ' || (b) == 0x7f ? 4ull << 56 | HEX(b) << 24 | HEX((b) >> 4) << 16 | 0x785c : PLAIN(b))
+
+static const u64 escapes[256] = EVERY_BYTE(TEXT_ESCAPE);
+
+static __noinline void pad_after(u32 width)
+{
+	u32 used = row_len - cell_start - cell_narrow;
+
+	if (used < width)
+		put_spaces(width - used);
+}
+
+static __always_inline u32 digits_of(u64 value)
+{
+	return value < E8 ? digits_below_8(value) : value < E8 * E8 ? 8 + digits_below_8(value / E8) :
+						   16 + digits_below_8(value / (E8 * E8));
+}
+
+GLOBAL int put_right(u64 value, u32 width)
+{
+	u32 digits = digits_of(value);
+
+	if (digits < width)
+		put_spaces(width - digits);
+	put_u64(value);
+	return 0;
+}
+
+static __noinline void put_right_signed(s64 value, u32 width)
+{
+	u32 digits = digits_of(value < 0 ? -value : value) + (value < 0);
+
+	if (digits < width)
+		put_spaces(width - digits);
+	put_s64(value);
+}
+
+#define ROW_BEGIN do { } while (0)
+#define ROW_OPEN do { } while (0)
+#define ROW_FROM 1	/* the first cell's blank */
+#define ROW_END LITERAL("\n")
+#define CELL_BEGIN(name, width) do { LITERAL(" "); cell_start = row_len; cell_narrow = 0; } while (0)
+#define CELL_END(name, width) do { if (query.last != COLUMN_##name) pad_after(width); } while (0)
+#define PUT_ABSENT(width) do { if ((width) > 1) put_spaces((width) - 1); LITERAL("-"); } while (0)
+#define PUT_NUMBER(value, width) put_right(value, width)
+#define PUT_SIGNED(value, width) put_right_signed(value, width)
+#define PUT_QUOTE do { } while (0)
+#define LIST_BEGIN do { } while (0)
+#define LIST_NEXT ";"
+#define LIST_END do { } while (0)
+#define LIST_EMPTY LITERAL("-")

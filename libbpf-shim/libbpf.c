@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* libbpf.c -- loads a program from its ELF object with libbpf, which relocates it here: for kernels before Linux 5.17 */
+#include "internal.h"
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define OBJECT(name, file)                                                   \
+	__asm__(".pushsection .rodata\n.balign 8\n"                          \
+		"object_" #name ": .incbin \"" file "\"\n"                   \
+		"object_end_" #name ": .popsection\n");                      \
+	extern const char object_##name[] __attribute__((visibility("hidden"))), \
+		object_end_##name[] __attribute__((visibility("hidden")));
+#include OBJECTS
+#undef OBJECT
+
+static const struct {
+	const char *name, *start, *end;
+} objects[] = {
+#define OBJECT(name, file) { #name, object_##name, object_end_##name },
+#include OBJECTS
+};
+
+/* libbpf has one print function for all; the handle that is loading sets where it writes. */
+static char *print_to;
+
+static int print(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	size_t used;
+
+	if (!print_to || level == LIBBPF_DEBUG)
+		return 0;
+	used = strlen(print_to);
+	return vsnprintf(print_to + used, LOG_SIZE - used, format, arguments);
+}
+
+/* Where the variable lies in its section, or -1. */
+static long offset_of(struct bpf_object *object, const char *section, const char *variable)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	const struct btf_type *type = btf__type_by_id(btf, btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC));
+	const struct btf_var_secinfo *info;
+
+	if (!type)
+		return -1;
+	info = btf_var_secinfos(type);
+	for (int i = 0; i < btf_vlen(type); i++) {
+		if (!strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, info[i].type)->name_off), variable))
+			return info[i].offset;
+	}
+	return -1;
+}
+
+int loader_open(struct task_iter *it, const char *program)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "task_iter");
+	struct bpf_object *object;
+	struct bpf_map *map;
+	long offset;
+	char *start;
+	size_t size;
+
+	libbpf_set_print(print);
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		if (strcmp(objects[i].name, program))
+			continue;
+		object = bpf_object__open_mem(objects[i].start, objects[i].end - objects[i].start, &options);
+		if (!object)
+			return -errno;
+		it->object = object;
+		map = bpf_object__find_map_by_name(object, ".rodata");
+		start = map ? (char *)bpf_map__initial_value(map, &size) : NULL;
+		offset = offset_of(object, ".rodata", "query");
+		if (!start || offset < 0) {
+			bpf_object__close(object);
+			return -EINVAL;
+		}
+		it->query = (struct query *)(start + offset);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int loader_load(struct task_iter *it)
+{
+	struct bpf_program *program = bpf_object__find_program_by_name(it->object, "dump");
+	struct bpf_map *bss = bpf_object__find_map_by_name(it->object, ".bss");
+	long offset = offset_of(it->object, ".bss", "progress");
+	char *start;
+	int error;
+
+	if (!program || !bss || offset < 0)
+		return -EINVAL;
+	if (it->log)
+		bpf_program__set_log_level(program, 1);
+	print_to = it->log;
+	error = bpf_object__load(it->object);
+	print_to = NULL;
+	if (error)
+		return error;
+	start = mmap(NULL, bpf_map__value_size(bss), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(bss), 0);
+	if (start == MAP_FAILED)
+		return -errno;
+	it->progress = (struct progress *)(start + offset);
+	it->prog_fd = bpf_program__fd(program);
+	return 0;
+}
+
+void loader_free(struct task_iter *it)
+{
+	struct bpf_map *bss = bpf_object__find_map_by_name(it->object, ".bss");
+
+	if (it->progress)
+		munmap((char *)it->progress - offset_of(it->object, ".bss", "progress"), bpf_map__value_size(bss));
+	bpf_object__close(it->object);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* shim.c -- everything but the loading, which is light.c's or libbpf.c's */
+#include "internal.h"
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static long sys_bpf(enum bpf_cmd command, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+static int fail(struct task_iter *it, const char *step, int error)
+{
+	if (it)
+		snprintf(it->error, sizeof(it->error), "%s: %s", step, strerror(error));
+	return -error;
+}
+
+__u32 task_iter_version(void)
+{
+	return QUERY_VERSION << 16 | sizeof(struct query);
+}
+
+struct task_iter *task_iter_open(const char *program)
+{
+	struct task_iter *it = calloc(1, sizeof(*it));
+
+	if (!it || !program)
+		goto failed;
+	it->prog_fd = it->link_fd = -1;
+	if (loader_open(it, program) < 0)
+		goto failed;
+	return it;
+failed:
+	free(it);
+	return NULL;
+}
+
+int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose)
+{
+	if (!it || !query || size != sizeof(struct query) || it->prog_fd >= 0)
+		return fail(it, "configure", EINVAL);
+	memcpy(it->query, query, size);
+	if (verbose && !it->log) {
+		it->log = calloc(1, LOG_SIZE);
+		if (!it->log)
+			return fail(it, "configure", ENOMEM);
+	}
+	it->configured = 1;
+	return 0;
+}
+
+int task_iter_load(struct task_iter *it)
+{
+	int error;
+
+	if (!it || !it->configured || it->prog_fd >= 0)
+		return fail(it, "load", EINVAL);
+	error = loader_load(it);
+	return error < 0 ? fail(it, "load", -error) : 0;
+}
+
+static int attach(struct task_iter *it, union bpf_iter_link_info *info)
+{
+	union bpf_attr attr = {};
+	int fd;
+
+	attr.link_create.prog_fd = it->prog_fd;
+	attr.link_create.attach_type = BPF_TRACE_ITER;
+	if (info) {
+		attr.link_create.iter_info = (unsigned long)info;
+		attr.link_create.iter_info_len = sizeof(*info);
+	}
+	fd = sys_bpf(BPF_LINK_CREATE, &attr);
+	if (fd < 0)
+		return fail(it, "attach", errno);
+	if (it->link_fd >= 0)
+		close(it->link_fd);
+	it->link_fd = fd;
+	return 0;
+}
+
+int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id)
+{
+	union bpf_iter_link_info info = {};
+	union bpf_attr attr = {};
+	int result, map;
+
+	if (!it || it->prog_fd < 0)
+		return fail(it, "attach", EINVAL);
+	if (map_id) {
+		attr.map_id = map_id;
+		map = sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr);
+		if (map < 0)
+			return fail(it, "map", errno);
+		info.map.map_fd = map;
+		result = attach(it, &info);
+		close(map);
+		return result;
+	}
+	if (tid)
+		info.task.tid = tid;
+	else if (pid)
+		info.task.pid = pid;
+	return attach(it, pid || tid ? &info : NULL);
+}
+
+int task_iter_create(struct task_iter *it)
+{
+	union bpf_attr attr = {};
+	int fd;
+
+	if (!it || it->link_fd < 0)
+		return fail(it, "iter_create", EINVAL);
+	attr.iter_create.link_fd = it->link_fd;
+	fd = sys_bpf(BPF_ITER_CREATE, &attr);
+	if (fd < 0)
+		return fail(it, "iter_create", errno);
+	it->progress->seq_num = ~0ull;
+	it->progress->walked = it->progress->rows = it->progress->shown = 0;
+	return fd;
+}
+
+int task_iter_stamp(struct task_iter *it, const char *text)
+{
+	if (!it || !it->progress || !text || strlen(text) >= STAMP_SIZE)
+		return fail(it, "stamp", EINVAL);
+	it->progress->stamp_length = strlen(text);
+	memcpy(it->progress->stamp, text, strlen(text));
+	return 0;
+}
+
+int task_iter_progress(struct task_iter *it, __u64 out[2])
+{
+	if (!it || !it->progress || !out)
+		return fail(it, "progress", EINVAL);
+	out[0] = it->progress->walked;
+	out[1] = it->progress->rows + it->progress->shown;
+	return 0;
+}
+
+int task_iter_pin(struct task_iter *it, const char *path)
+{
+	union bpf_attr attr = {};
+
+	if (!it || it->link_fd < 0 || !path)
+		return fail(it, "pin", EINVAL);
+	attr.pathname = (unsigned long)path;
+	attr.bpf_fd = it->link_fd;
+	return sys_bpf(BPF_OBJ_PIN, &attr) < 0 ? fail(it, "pin", errno) : 0;
+}
+
+int task_iter_program_size(struct task_iter *it)
+{
+	struct bpf_prog_info info = {};
+	union bpf_attr attr = {};
+
+	if (!it || it->prog_fd < 0)
+		return fail(it, "program_size", EINVAL);
+	attr.info.bpf_fd = it->prog_fd;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (unsigned long)&info;
+	if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
+		return fail(it, "program_size", errno);
+	return info.xlated_prog_len;
+}
+
+const char *task_iter_error(struct task_iter *it)
+{
+	return it ? it->error : "no program";
+}
+
+const char *task_iter_log(struct task_iter *it)
+{
+	return it && it->log ? it->log : "";
+}
+
+void task_iter_free(struct task_iter *it)
+{
+	if (!it)
+		return;
+	if (it->link_fd >= 0)
+		close(it->link_fd);
+	loader_free(it);
+	free(it->log);
+	free(it);
+}

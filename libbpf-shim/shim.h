@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * shim.h -- from a BPF program to a file descriptor with its rows
+ *
+ * open, configure, load, attach, create: in this order. Policy, formats and text are elsewhere. A function that can fail
+ * returns a negative errno and leaves a line that names the step in task_iter_error(). Every call takes a NULL handle and
+ * calls out of order: they fail with -EINVAL.
+ */
+#ifndef TASK_ITER_SHIM_H
+#define TASK_ITER_SHIM_H
+
+#include <linux/types.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+struct task_iter;
+
+/* The layout of struct query that this library was built with: version << 16 | sizeof(struct query). */
+EXPORT __u32 task_iter_version(void);
+
+/* A handle for the program, "files_json" say; NULL when the library does not hold it, or without memory. */
+EXPORT struct task_iter *task_iter_open(const char *program);
+
+/* The constant query, a struct query of exactly `size` bytes. With `verbose`, load leaves the verifier's log. */
+EXPORT int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose);
+
+/* Into the kernel, past the verifier. */
+EXPORT int task_iter_load(struct task_iter *it);
+
+/*
+ * Ties the program to its table; again with other arguments replaces the link. pid or tid (0: none) narrow the walk: -E2BIG
+ * before Linux 6.1. map_id (0: none) is the map whose elements are read.
+ */
+EXPORT int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id);
+
+/* A new file descriptor that reads the table once; the caller closes it. Counting starts anew. */
+EXPORT int task_iter_create(struct task_iter *it);
+
+/* The time that jsonl rows carry, JSON text of at most 63 bytes. */
+EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
+
+/* Elements walked, rows among them: out[0], out[1]. */
+EXPORT int task_iter_progress(struct task_iter *it, __u64 out[2]);
+
+/* The attached link as a file in bpffs. */
+EXPORT int task_iter_pin(struct task_iter *it, const char *path);
+
+/* Instructions of the loaded program after verification, in bytes (xlated_len), or a negative errno. */
+EXPORT int task_iter_program_size(struct task_iter *it);
+
+/* One line about the last failure, and the log of a verbose load; "" when there is none. Valid until the next call. */
+EXPORT const char *task_iter_error(struct task_iter *it);
+EXPORT const char *task_iter_log(struct task_iter *it);
+
+EXPORT void task_iter_free(struct task_iter *it);
+
+#endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** Builds dist/task-iter: programs and libraries, schema, bundle, executable; each only when what it is made from is newer. */
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { build as bundle, type Plugin } from "esbuild";
+
+const root = new URL("..", import.meta.url).pathname;
+const architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
+const libraries = `${root}build/${architecture}/`;
+const work = `${root}build/executable/`;
+const executable = `${root}dist/task-iter`;
+
+/** The newest change below `paths`, files or folders, in milliseconds; 0 where there is nothing. */
+function newest(paths: string[]): number {
+  let time = 0;
+  for (const path of paths) {
+    const status = statSync(path, { throwIfNoEntry: false });
+    if (!status) return path === executable ? 0 : time;
+    time = Math.max(time, status.isDirectory() ? newest(readdirSync(path).map((name) => `${path}/${name}`)) : status.mtimeMs);
+  }
+  return time;
+}
+
+/** Runs a command with its output on standard error: standard output belongs to `task start`. */
+function run(command: string, args: string[], cwd = root): void {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed`);
+}
+
+/**
+ * commander imports these for features not used here: subcommands as programs of their own. They would cost 5 ms of every start;
+ * node:process is a global, node:events is small but for its imports.
+ */
+const stubs: Plugin = {
+  name: "stubs",
+  setup(build) {
+    build.onResolve({ filter: /^node:(child_process|path|process)$|^node:fs$/ }, ({ path, importer }) => {
+      return importer.includes("commander") ? { path, namespace: "stub" } : undefined;
+    });
+    build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
+      contents: path === "node:process" ? "export default globalThis.process" : "export default {}",
+    }));
+  },
+};
+
+run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`]);
+run(process.execPath, ["run", "-A", "scripts/schema.ts"]);
+
+if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(`${work}lib`, { recursive: true });
+  mkdirSync(`${root}dist`, { recursive: true });
+  for (const name of readdirSync(libraries)) {
+    if (/\.so(\.1)?$/.test(name)) copyFileSync(libraries + name, `${work}lib/${name}`);
+  }
+  await bundle({
+    entryPoints: [`${root}src/cli/main.ts`],
+    outfile: `${work}main.js`,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "esnext",
+    external: ["bun:ffi"],
+    minify: true,
+    legalComments: "none",
+    plugins: [stubs],
+    logLevel: "warning",
+  });
+  // A bunfig.toml or .env in the current folder of a root tool would be somebody else's code.
+  const flags = ["--compile", "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig", "--asset=lib", "--outfile=task-iter"];
+  execFileSync(`${root}node_modules/.bin/bun`, ["build", ...flags, "main.js"], { cwd: work, stdio: ["ignore", "ignore", 2] });
+  renameSync(`${work}task-iter`, executable);
+}

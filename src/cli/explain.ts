@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** Why the kernel cannot be asked, in one line that says what to do. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { EACCES, EINVAL, EPERM, type TaskIterError } from "../native/program.ts";
+import type { Table } from "../query/schema.ts";
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
+/** The running kernel, "6.12.1-amd64". */
+export const release = (): string => read("/proc/sys/kernel/osrelease");
+
+/** Whether version `a`, "5.10", is before `b`. */
+export function before(a: string, b: string): boolean {
+  const [major = 0, minor = 0] = a.split(/[.-]/).map(Number);
+  const [otherMajor = 0, otherMinor = 0] = b.split(".").map(Number);
+  return major < otherMajor || (major === otherMajor && minor < otherMinor);
+}
+
+/** capabilities(7) */
+const CAPABILITIES = { CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 };
+
+/** The capabilities that are needed and that this process lacks. */
+export function missingCapabilities(): string[] {
+  const effective = BigInt("0x" + (/^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status"))?.[1] ?? "0"));
+  const has = (bit: number) => (effective >> BigInt(bit) & 1n) === 1n;
+  if (has(CAPABILITIES.CAP_SYS_ADMIN)) return [];
+  return (["CAP_BPF", "CAP_PERFMON"] as const).filter((name) => !has(CAPABILITIES[name]));
+}
+
+/** The kernel's BTF, by which programs find its structures. */
+export const hasBtf = (): boolean => existsSync("/sys/kernel/btf/vmlinux");
+
+/** "none", "integrity" or "confidentiality". */
+export const lockdown = (): string => /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1] ?? "none";
+
+/** The reason behind a refusal. */
+export function explain(error: TaskIterError, table: Table): string {
+  const what = `cannot read table ${table.name}`;
+  const kernel = release();
+  const missing = missingCapabilities();
+  if (error.step === "read") return `${what}: ${error.message}`;
+  if (before(kernel, table.since)) {
+    return `${what}: kernel ${kernel} has no ${table.iterator} iterator (Linux ${table.since} or later)`;
+  }
+  if ((error.errno === EPERM || error.errno === EACCES) && missing.length > 0) {
+    return `${what}: not permitted, ${missing.join(" and ")} missing: run it as root, or grant them (setcap, or ` +
+      "AmbientCapabilities= of a systemd unit)";
+  }
+  if (error.errno === EPERM && lockdown() === "confidentiality") {
+    return `${what}: the kernel is locked down (confidentiality), no BPF program may read it: boot with lockdown=integrity`;
+  }
+  if (!hasBtf()) {
+    return `${what}: this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y`;
+  }
+  if (error.step === "load" && error.errno === EINVAL) {
+    return `${what}: the kernel refused the program (${error.message}): -v shows its verifier's log`;
+  }
+  return `${what}: ${error.message}`;
+}

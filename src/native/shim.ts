@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/**
+ * The C library `libbpf-shim` as TypeScript sees it: its functions, declared once, and what a runtime must provide to call them.
+ * `bun.ts`, `deno.ts` and `node.ts` are those runtimes.
+ */
+
+/** How a value crosses: `bytes` is a buffer's address (`null` for NULL), `handle` an opaque pointer, `text` a C string returned. */
+export type Type = "u32" | "i32" | "bytes" | "handle" | "text" | "void";
+
+/** libbpf-shim/shim.h; the names are without their prefix `task_iter_`. */
+export const functions = {
+  version: { parameters: [], result: "u32" },
+  open: { parameters: ["bytes"], result: "handle" }, // const char *program
+  configure: { parameters: ["handle", "bytes", "u32", "u32"], result: "i32" }, // query, size, verbose
+  load: { parameters: ["handle"], result: "i32" },
+  attach: { parameters: ["handle", "u32", "u32", "u32"], result: "i32" }, // pid, tid, map_id
+  create: { parameters: ["handle"], result: "i32" },
+  stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
+  progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[2]
+  pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path
+  program_size: { parameters: ["handle"], result: "i32" },
+  error: { parameters: ["handle"], result: "text" },
+  log: { parameters: ["handle"], result: "text" },
+  free: { parameters: ["handle"], result: "void" },
+} as const satisfies Record<string, { parameters: readonly Type[]; result: Type }>;
+
+/** A `struct task_iter *`; what it is in JavaScript is the runtime's own affair. */
+export type Handle = { readonly handle: unique symbol };
+
+type Value<T extends Type> = T extends "u32" | "i32" ? number
+  : T extends "bytes" ? Uint8Array | BigUint64Array | null
+  : T extends "handle" ? Handle | null
+  : T extends "text" ? string
+  : void;
+
+type Functions = typeof functions;
+
+/** The library's functions, ready to call. */
+export type Shim = {
+  [Name in keyof Functions]: (
+    ...parameters: { -readonly [I in keyof Functions[Name]["parameters"]]: Value<Functions[Name]["parameters"][I]> }
+  ) => Value<Functions[Name]["result"]>;
+};
+
+/** What a runtime provides. */
+export interface Runtime {
+  /** The functions of the library at `path`. Throws when it cannot be loaded. */
+  open(path: string): Shim;
+}
+
+/** A C string. */
+export function cstring(text: string): Uint8Array {
+  return new TextEncoder().encode(text + "\0");
+}

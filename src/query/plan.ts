@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** From what a user asks for to a request of the native side. */
+
+import type { Format, Request } from "../native/program.ts";
+import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
+import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
+import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
+
+/** The question cannot be asked: the words are wrong, not the kernel. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** What to read. */
+export interface Query {
+  table: string;
+  /** In the order of the row; `["all"]` for every column; those shown by default otherwise. */
+  columns?: readonly string[] | undefined;
+  /** A predicate in the language of `--where`. */
+  where?: string | undefined;
+  /** Exact name of a thread, at most 15 bytes. */
+  comm?: string | undefined;
+  /** Process and thread, as the reader's pid namespace numbers them. */
+  pid?: number | undefined;
+  tid?: number | undefined;
+  /** A BPF map's ID, for tables that read one map's elements. */
+  map?: number | undefined;
+}
+
+/** A request, and what its rows look like. */
+export interface Plan {
+  table: Table;
+  /** The columns of a row, in order. */
+  columns: Column[];
+  /** Text in the tutorial's blocks of lines, which have no columns. */
+  blocks: boolean;
+  /** Whether text ends with the tutorial's summary. */
+  summary: boolean;
+  request: Request;
+}
+
+/** The table of that name. @throws {UsageError} there is none */
+export function findTable(name: string): Table {
+  const table = tables.find((table) => table.name === name);
+  if (table) return table;
+  const near = nearest(name, tables.map(({ name }) => name));
+  throw new UsageError(`there is no table ${name}${near ? ` (did you mean ${near}?)` : ""}: task-iter tables lists them`);
+}
+
+function chooseColumns(table: Table, names: readonly string[]): number[] {
+  if (names.length === 1 && names[0] === "all") return table.columns.map((_, i) => i);
+  const numbers = names.map((name) => {
+    const number = table.columns.findIndex((column) => column.name === name);
+    if (number >= 0) return number;
+    const near = nearest(name, table.columns.map((column) => column.name));
+    throw new UsageError(`${table.name} has no column ${name}${near ? ` (did you mean ${near}?)` : ""}`);
+  });
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UsageError(`column ${twice} is asked for twice`);
+  return numbers;
+}
+
+function expressionOf(table: Table, query: Query): Expression | undefined {
+  const parts: Expression[] = [];
+  const has = (column: string) => table.columns.some(({ name }) => name === column);
+  for (const column of ["comm", "pid", "tid"] as const) {
+    const value = query[column];
+    if (value === undefined) continue;
+    if (!has(column)) throw new UsageError(`${table.name} has no column ${column}: its rows belong to no task`);
+    if (column === "comm" && new TextEncoder().encode(String(value)).length > 15) {
+      throw new UsageError(`a thread's name has at most 15 bytes: ${value}`);
+    }
+    parts.push(equals(table, column, String(value)));
+  }
+  if (query.where !== undefined) parts.push(parse(query.where, table));
+  return all(parts);
+}
+
+/**
+ * Plans a query.
+ *
+ * @param stamped jsonl rows carry the time of their snapshot
+ * @throws {UsageError} an unknown table or column, too large an expression
+ * @throws {WhereError} `where` is not in the language
+ */
+export function plan(query: Query, format: Format, stamped = false): Plan {
+  const table = findTable(query.table);
+  const tutorial = format === "text" && query.columns === undefined;
+  const blocks = tutorial && table.name === "stacks";
+  const byDefault = (tutorial && TUTORIAL_COLUMNS[table.name]) ||
+    table.columns.filter((column) => column.shown).map(({ name }) => name);
+  const numbers = chooseColumns(table, query.columns ?? byDefault);
+  const columns = numbers.map((number) => table.columns[number]!);
+  const expression = expressionOf(table, query);
+  const narrow = (name: string) => fixed(expression, table.columns.findIndex((column) => column.name === name));
+  let predicate;
+  try {
+    predicate = expression && compile(expression);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
+  const walksTasks = table.iterator.startsWith("task");
+  return {
+    table,
+    columns,
+    blocks,
+    summary: tutorial && (table.name === "stacks" || table.name === "files"),
+    request: {
+      table: table.name,
+      format,
+      query: encode({
+        columns: numbers,
+        long: columns.filter(({ type }) => type === "long").length,
+        predicate,
+        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
+      }),
+      pid: walksTasks ? narrow("pid") : undefined,
+      tid: walksTasks ? narrow("tid") : undefined,
+      map: query.map,
+    },
+  };
+}

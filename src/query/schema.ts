@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** Tables and columns, as bpf/tables declares them. */
+
+import { generated } from "./schema.gen.ts";
+
+/** How a column's value is written, and what it may be compared with. */
+export type ColumnType = "number" | "signed" | "boolean" | "hex" | "enum" | "string" | "long" | "symbol" | "frames";
+
+/** A column; its place in {@linkcode Table.columns} is its number. */
+export interface Column {
+  name: string;
+  /** Shown when no columns are asked for. */
+  shown: boolean;
+  /** Least width in text. */
+  width: number;
+  doc: string;
+  type: ColumnType;
+  /** The words of an enum, each with its number. */
+  words: readonly (readonly [number, string])[];
+}
+
+export interface Table {
+  name: string;
+  /** The kernel's name of the iterator. */
+  iterator: string;
+  /** The first Linux version that has it. */
+  since: string;
+  /** What a row is, in the plural. */
+  plural: string;
+  doc: string;
+  columns: Column[];
+}
+
+/** Every table, in the order of the alphabet. */
+export const tables: readonly Table[] = generated.map(([name, iterator, since, plural, doc, columns]) => ({
+  name,
+  iterator,
+  since,
+  plural,
+  doc,
+  columns: columns.map(([name, shown, width, doc, type, words]) => ({ name, shown, width, doc, type, words })),
+}));
+
+/** Text of `stacks` and `files` keeps the tutorial's look, which shows less than the other formats. */
+export const TUTORIAL_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  files: ["comm", "pid", "tid", "fd", "file_ops"],
+};
