@@ -83,7 +83,9 @@ struct inode {
 	u32 i_rdev;
 };
 
-struct file_operations;
+struct file_operations {
+	void *release, *read_iter, *read, *write_iter, *poll, *unlocked_ioctl, *iterate_shared;
+};
 
 struct file {
 	struct path f_path;
@@ -120,6 +122,16 @@ struct task_struct {
 struct task_struct___5_13 {
 	long state;
 };
+
+/* memory */
+
+/* control groups */
+
+/* sockets and routes */
+
+/* BPF objects */
+
+/* the rest */
 
 /* what the iterators hand to a program */
 

@@ -47,8 +47,8 @@ GLOBAL int symbol_of(u64 address, u32 kind)
 			length = bpf_snprintf(source, SYMBOL_MAX, with_offset, &address, sizeof(address)) - 1;
 		else
 			length = bpf_snprintf(source, SYMBOL_MAX, without, &address, sizeof(address)) - 1;
-		if (length <= 0 || source[0] == '0')
-			return -1;
+		if (length < 0 || source[0] == '0')
+			length = 0;
 		if (length >= SYMBOL_MAX)
 			length = SYMBOL_MAX - 1;
 		if (length <= SYMBOL_KEPT) {
@@ -57,11 +57,11 @@ GLOBAL int symbol_of(u64 address, u32 kind)
 			symbol->length = length;
 			symbol->key = key;
 		}
-		return length;
+		return length ?: -1;
 	}
 	for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
 		WORD(source + i) = WORD(symbol->text + i);
-	return symbol->length;
+	return symbol->length ?: -1;
 }
 
 #endif

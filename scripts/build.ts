@@ -70,7 +70,13 @@ if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, librari
     logLevel: "warning",
   });
   // A bunfig.toml or .env in the current folder of a root tool would be somebody else's code.
-  const flags = ["--compile", "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig", "--asset=lib", "--outfile=task-iter"];
+  const flags = [
+    "--compile",
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+    "--asset=lib",
+    "--outfile=task-iter",
+  ];
   execFileSync(`${root}node_modules/.bin/bun`, ["build", ...flags, "main.js"], { cwd: work, stdio: ["ignore", "ignore", 2] });
   renameSync(`${work}task-iter`, executable);
 }

@@ -13,7 +13,7 @@
 	COL(type, ENUM(FILE_TYPES), 4, type_of(file), "Type of file; ANON is an anonymous inode (epoll, eventfd, bpf ...).") \
 	COL(mode, TOKEN, 4, mode_of(file), "Access: r, w, or - in their place.") \
 	COL(path, LONG, 40, path_of(file), "Path, as /proc/PID/fd shows it.") \
-	COL(file_ops, SYMBOL, 24, ADDRESS(file->f_op), "Symbol of the file's operations.") \
+	COL(file_ops, SYMBOL, 24, operations_of(file), "Symbol of the file's operations; where the kernel keeps none for data, of one of them.") \
 	MORE(flags, U64, 8, flags_of(task, file, ctx->fd), "Flags, as in /proc/PID/fdinfo (O_* bits).") \
 	MORE(pos, S64, 12, file->f_pos, "Position in bytes.")                \
 	MORE(ino, U64, 10, file->f_inode->i_ino, "Inode number.")            \
@@ -59,6 +59,18 @@ static __always_inline long device_of(u32 dev)
 
 	*SOURCE(at) = ':';
 	return source_number(at + 1, dev & 0xfffff);
+}
+
+/* Without CONFIG_KALLSYMS_ALL a table of operations has no symbol; a function in it says nearly as much. */
+static __always_inline u64 operations_of(struct file *file)
+{
+	const struct file_operations *operations = file->f_op;
+	u64 table = ADDRESS(operations);
+
+	if (!HAVE_SNPRINTF || symbol_of(table, SYMBOL_NAME) >= 0)
+		return table;
+	return ADDRESS(operations->release ?: operations->read_iter ?: operations->read ?: operations->write_iter ?:
+		       operations->poll ?: operations->unlocked_ioctl ?: operations->iterate_shared);
 }
 
 #define O_CLOEXEC 02000000

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 import { dlopen } from "bun:ffi";
-import { cstring, functions, type Runtime, type Shim } from "./shim.ts";
+import { functions, type Runtime, type Shim } from "./shim.ts";
 
 const types = { u32: "u32", i32: "i32", bytes: "ptr", handle: "ptr", text: "cstring", void: "void" } as const;
 

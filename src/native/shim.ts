@@ -33,13 +33,13 @@ type Value<T extends Type> = T extends "u32" | "i32" ? number
   : T extends "text" ? string
   : void;
 
+type Values<Types extends readonly Type[]> = { -readonly [I in keyof Types]: Value<Types[I]> };
+
 type Functions = typeof functions;
 
 /** The library's functions, ready to call. */
 export type Shim = {
-  [Name in keyof Functions]: (
-    ...parameters: { -readonly [I in keyof Functions[Name]["parameters"]]: Value<Functions[Name]["parameters"][I]> }
-  ) => Value<Functions[Name]["result"]>;
+  [Name in keyof Functions]: (...parameters: Values<Functions[Name]["parameters"]>) => Value<Functions[Name]["result"]>;
 };
 
 /** What a runtime provides. */

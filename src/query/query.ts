@@ -32,7 +32,7 @@ export interface Plan {
   columns: number[];
   /** How many of them are long strings. */
   long: number;
-  predicate?: Predicate;
+  predicate: Predicate | undefined;
   flags: number;
 }
 

@@ -13,7 +13,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["type",true,4,"Type of file; ANON is an anonymous inode (epoll, eventfd, bpf ...).","enum",[[0,"ANON"],[1,"FIFO"],[2,"CHR"],[4,"DIR"],[6,"BLK"],[8,"REG"],[10,"LNK"],[12,"SOCK"]]],
     ["mode",true,4,"Access: r, w, or - in their place.","string",[]],
     ["path",true,40,"Path, as /proc/PID/fd shows it.","long",[]],
-    ["file_ops",true,24,"Symbol of the file's operations.","symbol",[]],
+    ["file_ops",true,24,"Symbol of the file's operations; where the kernel keeps none for data, of one of them.","symbol",[]],
     ["flags",false,8,"Flags, as in /proc/PID/fdinfo (O_* bits).","number",[]],
     ["pos",false,12,"Position in bytes.","signed",[]],
     ["ino",false,10,"Inode number.","number",[]],

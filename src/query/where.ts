@@ -46,7 +46,7 @@ interface Comparison {
 }
 
 /** An expression without negations: those are inside its comparisons. */
-export type Expression = { kind: "and" | "or"; parts: Expression[] } | Comparison;
+export type Expression = { kind: "and"; parts: Expression[] } | { kind: "or"; parts: Expression[] } | Comparison;
 
 /** One comparison as the kernel's program reads it: `struct test`, its string in the pool. */
 export interface Test {
@@ -127,7 +127,7 @@ function tokenize(text: string): Token[] {
         const hex = /^x([0-9a-fA-F]{2})/.exec(text.slice(end + 1));
         const escaped = hex ? parseInt(hex[1]!, 16) : ESCAPES[text[end + 1] ?? ""];
         if (escaped === undefined) {
-          throw new WhereError('an unknown escape: \\n \\t \\r \\" \\\' \\\\ and \\xHH are known', text, end);
+          throw new WhereError("an unknown escape: \\n \\t \\r \\\" \\' \\\\ and \\xHH are known", text, end);
         }
         bytes.push(escaped);
         end += hex ? 4 : 2;
@@ -347,7 +347,7 @@ export function fixed(expression: Expression | undefined, column: number): numbe
   if (expression.kind === "and") {
     return expression.parts.map((part) => fixed(part, column)).find((value) => value !== undefined);
   }
-  if (expression.kind === "or" || expression.column !== column || expression.flags !== 0) return undefined;
+  if (expression.kind !== "comparison" || expression.column !== column || expression.flags !== 0) return undefined;
   return expression.lo === expression.hi ? Number(expression.lo) : undefined;
 }
 

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** What the tests share: the executable, fixture processes, temporary folders. */
+
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+
+export const root = new URL("..", import.meta.url).pathname;
+export const executable = `${root}dist/task-iter`;
+
+export interface Result {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command to its end. */
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; input?: string; env?: NodeJS.ProcessEnv } = {},
+): Result {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 30, ...options });
+  if (error) throw error;
+  return { status, stdout, stderr };
+}
+
+/** Runs task-iter to its end. */
+export const taskIter = (...args: string[]): Result => run(executable, args);
+
+/** A row of JSON. */
+// deno-lint-ignore no-explicit-any
+export type Row = Record<string, any>;
+
+/** The rows of `task-iter ARGS --format=json`; throws when it fails. */
+export function rows(...args: string[]): Row[] {
+  const { status, stdout, stderr } = taskIter(...args, "--format=json");
+  if (status !== 0) throw new Error(`task-iter ${args.join(" ")} ended with ${status}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+/** test/fixture.c, built when it is newer than what was built. */
+function fixtureProgram(): string {
+  const source = `${root}test/fixture.c`;
+  const program = `${root}build/fixture`;
+  const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (built < statSync(source).mtimeMs) {
+    const args = ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread", source, "-o", program];
+    const { status, stderr } = run("clang-19", args);
+    if (status !== 0) throw new Error(stderr);
+  }
+  return program;
+}
+
+/**
+ * A process of test/fixture.c: it sets up what its mode says, prints one line of JSON and waits until its standard input ends.
+ *
+ * ```ts
+ * await using fixture = await Fixture.start("names");
+ * ```
+ */
+export class Fixture implements AsyncDisposable {
+  private constructor(private readonly child: ChildProcessWithoutNullStreams, readonly pid: number, readonly facts: Row) {}
+
+  static start(mode: string, ...args: string[]): Promise<Fixture> {
+    const child = spawn(fixtureProgram(), [mode, ...args]);
+    let output = "";
+    return new Promise((resolve, reject) => {
+      child.stdout.on("data", (data) => {
+        output += data;
+        if (output.endsWith("\n")) resolve(new Fixture(child, child.pid!, JSON.parse(output)));
+      });
+      let errors = "";
+      child.stderr.on("data", (data) => errors += data);
+      child.on("exit", (code) => reject(new Error(`fixture ${mode} ended with ${code}: ${errors}`)));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once("exit", resolve));
+    if (this.child.exitCode !== null) return;
+    this.child.stdin.end();
+    await ended;
+  }
+}
+
+/** A folder that is gone afterwards. */
+export class TemporaryFolder implements Disposable {
+  readonly path = mkdtempSync(`${tmpdir()}/task-iter-test-`);
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
