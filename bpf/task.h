@@ -17,7 +17,8 @@ static __always_inline u32 pid_number(struct task_struct *task, u32 global)
 
 	if (!level)
 		return global;
-	pid = task->thread_pid;
+	/* Not task->thread_pid: to that the verifier lets nobody add a number. */
+	bpf_probe_read_kernel(&pid, sizeof(pid), &task->thread_pid);
 	bpf_probe_read_kernel(&number, sizeof(number),
 			      (void *)&pid->numbers + level * bpf_core_type_size(struct upid));
 	return number;

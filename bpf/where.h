@@ -27,7 +27,7 @@ static u64 test_value;
 static s64 test_length;
 static u32 match_at, match_last, match_offset, match_length, match_found;
 
-BODY compare_number(u32 i, void *unused)
+BODY(compare_number)
 {
 	const volatile struct test *test = &query.test[i & (MAX_TESTS - 1)];
 	u32 flags, holds;
@@ -55,15 +55,13 @@ GLOBAL int test_number(u32 column, u64 value, u32 absent)
 	return 0;
 }
 
-BODY match_word(u32 i, void *unused)
+BODY(match_word)
 {
-	u32 at = i * 8, pool = match_offset + at;
+	u32 at = i * 8, pool = (match_offset + at) & (POOL_SIZE - 1);
 	u64 difference;
 
 	if (at >= match_length)
 		return 1;
-	if (pool >= POOL_SIZE)
-		return match_found = 0, 1;
 	difference = WORD(SOURCE(match_at + at)) ^ *(const volatile u64 *)(query.pool + pool);
 	if (match_length - at < 8)
 		difference <<= 64 - (match_length - at) * 8 & 63;
@@ -82,11 +80,10 @@ GLOBAL int matches(u32 at)
 }
 
 /* Whether the pattern is anywhere in source, up to the last place where it fits. */
-BODY match_one(u32 i, void *unused)
+BODY(match_one)
 {
 	return i > match_last || matches(i);
 }
-LONG_BODY(match_one)
 
 GLOBAL int test_pattern(u32 i)
 {
@@ -105,11 +102,11 @@ GLOBAL int test_pattern(u32 i)
 	else if (flags & TEST_END)
 		match_found = matches(last);
 	else
-		LONG_LOOP(SOURCE_MASK + 1, match_one);
+		LOOP(SOURCE_MASK + 1, match_one);
 	return match_found;
 }
 
-BODY compare_string(u32 i, void *unused)
+BODY(compare_string)
 {
 	const volatile struct test *test = &query.test[i & (MAX_TESTS - 1)];
 	u32 flags;
@@ -137,7 +134,7 @@ GLOBAL int test_string(u32 column, s64 length)
 
 static u32 test_next;
 
-BODY jump(u32 i, void *unused)
+BODY(jump)
 {
 	u32 at = test_next & (MAX_TESTS - 1);
 

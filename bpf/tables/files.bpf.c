@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* files.bpf.c -- open file descriptors, one row each */
 #include "../table.h"
+#include "../path.h"
 #include "../task.h"
 
 #define FILE_TYPES(W) W(0, ANON) W(1, FIFO) W(2, CHR) W(4, DIR) W(6, BLK) W(8, REG) W(10, LNK) W(12, SOCK)
@@ -50,6 +51,8 @@ static __always_inline long mode_of(struct file *file)
 /* With the NUL; ENAMETOOLONG where /proc has the same. */
 static __always_inline long path_of(struct file *file)
 {
+	if (!HAVE_D_PATH)
+		return -1;
 	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
 }
 
