@@ -20,7 +20,7 @@ import { MAX_TESTS } from "../../src/query/query.ts";
 import { type Column, type Table, tables } from "../../src/query/schema.ts";
 import { chunks } from "../../src/stream.ts";
 import type { Result } from "./result.ts";
-import { type Kid, MAPS, type Row, type Surroundings, witnesses } from "./witness.ts";
+import { type Kid, MAPS, type Row, same, type Surroundings, witnesses } from "./witness.ts";
 
 const [executable, folder] = process.argv.slice(2) as [string, string];
 const kernel = release();
@@ -43,12 +43,6 @@ async function check(name: string, test: () => void | string | Promise<void | st
     const { message, log = "" } = error as TaskIterError;
     report({ kind: "fail", name, reason: log ? `${message}\n${log.split("\n").slice(-15).join("\n")}` : message });
   }
-}
-
-/** Compares what can be written as JSON. */
-function same(actual: unknown, expected: unknown, what: string): void {
-  const [a, b] = [actual, expected].map((value) => JSON.stringify(value));
-  if (a !== b) throw new Error(`${what}: ${a?.slice(0, 400)} instead of ${b?.slice(0, 400)}`);
 }
 
 function holds(condition: boolean, what: string): asserts condition {

@@ -34,9 +34,14 @@ type Read = (query?: Partial<Query>) => Row[];
 /** Throws when the table is wrong; returns why the comparison could not be made. */
 export type Witness = (read: Read, around: Surroundings) => void | string;
 
-function same(actual: unknown, expected: unknown, what: string): void {
-  const [a, b] = [actual, expected].map((value) => JSON.stringify(value));
-  if (a !== b) throw new Error(`${what}: ${a?.slice(0, 600)} instead of ${b?.slice(0, 600)}`);
+/** Compares what can be written as JSON, and shows where it begins to differ. */
+export function same(actual: unknown, expected: unknown, what: string): void {
+  const [a, b] = [JSON.stringify(actual) ?? "undefined", JSON.stringify(expected) ?? "undefined"];
+  if (a === b) return;
+  let at = 0;
+  while (a[at] === b[at]) at++;
+  const [from, to] = [Math.max(0, at - 100), at + 200];
+  throw new Error(`${what}: ${from > 0 ? "..." : ""}${a.slice(from, to)} instead of ${b.slice(from, to)}`);
 }
 
 const text = (path: string): string => fs.readFileSync(path, "utf8");
