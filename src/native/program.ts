@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** A loaded BPF program and the passes over its table. */
 
-import { closeSync, readSync } from "node:fs";
+import { readSync } from "node:fs";
 import { LAYOUT } from "../query/query.ts";
 import { cstring, type Handle, type Shim } from "./shim.ts";
 
@@ -133,7 +133,7 @@ export class Program implements Disposable {
         if (read === 0) return;
       }
     } finally {
-      closeSync(fd);
+      this.#shim.close(fd);
     }
   }
 
