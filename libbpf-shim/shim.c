@@ -126,6 +126,13 @@ int task_iter_create(struct task_iter *it)
 	return fd;
 }
 
+int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size)
+{
+	ssize_t got = read(fd, buffer, size);
+
+	return got < 0 ? fail(it, "read", errno) : got;
+}
+
 int task_iter_close(int fd)
 {
 	return close(fd) < 0 ? -errno : 0;
