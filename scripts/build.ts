@@ -50,7 +50,7 @@ const stubs: Plugin = {
 };
 
 run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`]);
-run(process.execPath, ["run", "-A", "scripts/schema.ts"]);
+run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
 
 if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
   rmSync(work, { recursive: true, force: true });

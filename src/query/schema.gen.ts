@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Generated from bpf/tables by scripts/schema.ts.
+// Generated from bpf/tables by scripts/generate.ts.
 // deno-fmt-ignore-file
 import type { ColumnType } from "./schema.ts";
 
