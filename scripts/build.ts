@@ -31,18 +31,20 @@ function run(command: string, args: string[], cwd = root): void {
 }
 
 /**
- * commander imports these for features not used here: subcommands as programs of their own. They would cost 5 ms of every start;
- * node:process is a global, node:events is small but for its imports.
+ * commander imports these for features not used here: subcommands as programs of their own, colours in help. With them a start
+ * takes 7 ms longer (docs/speed.md); node:process is a global.
  */
 const stubs: Plugin = {
   name: "stubs",
   setup(build) {
-    build.onResolve({ filter: /^node:(child_process|path|process)$|^node:fs$/ }, ({ path, importer }) => {
+    build.onResolve({ filter: /^node:(child_process|path|process|fs|util)$/ }, ({ path, importer }) => {
       return importer.includes("commander") ? { path, namespace: "stub" } : undefined;
     });
-    build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
-      contents: path === "node:process" ? "export default globalThis.process" : "export default {}",
-    }));
+    const contents: Record<string, string> = {
+      "node:process": "export default globalThis.process",
+      "node:util": "export const stripVTControlCharacters = (text) => text.replace(/\\x1b\\[[0-9;]*m/g, '')",
+    };
+    build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({ contents: contents[path] ?? "export default {}" }));
   },
 };
 
@@ -72,6 +74,8 @@ if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, librari
   // A bunfig.toml or .env in the current folder of a root tool would be somebody else's code.
   const flags = [
     "--compile",
+    "--bytecode",
+    "--format=esm",
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     "--asset=lib",
