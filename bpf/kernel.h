@@ -16,6 +16,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s32 s32;
 typedef __s64 s64;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -129,6 +130,19 @@ struct task_struct___5_13 {
 
 /* sockets and routes */
 
+struct socket {
+	struct file *file;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+
+struct sock {
+	struct socket *sk_socket;
+};
+
 /* BPF objects */
 
 typedef struct {
@@ -139,10 +153,14 @@ struct btf {
 	u32 id;
 };
 
+enum btf_field_type {
+	BPF_SPIN_LOCK = 1,
+};
+
 struct btf_field {
 	u32 offset;
 	u32 size;			/* since 6.4 */
-	u32 type;
+	enum btf_field_type type;
 };
 
 struct btf_record {
@@ -151,7 +169,7 @@ struct btf_record {
 };
 
 struct bpf_map {
-	u32 map_type;
+	enum bpf_map_type map_type;
 	u32 key_size;
 	u32 value_size;
 	u32 max_entries;
@@ -164,18 +182,12 @@ struct bpf_map {
 	bool frozen;
 };
 
-struct bpf_map_off_arr {
-	u32 cnt;
-	u32 field_off[10];
-	u8 field_sz[10];
-};
-
 struct bpf_map___6_1 {
-	struct bpf_map_off_arr *off_arr;	/* since 5.19 */
+	struct bpf_map_off_arr *off_arr;	/* 5.19 to 6.1 */
 };
 
 struct bpf_map___5_18 {
-	int timer_off;			/* since 5.15 */
+	int timer_off;			/* 5.15 to 5.18 */
 };
 
 struct bpf_prog;
@@ -195,7 +207,7 @@ struct bpf_prog_aux___6_8 {
 
 struct bpf_prog {
 	u16 sleepable: 1;		/* since 6.9 */
-	u32 type;
+	enum bpf_prog_type type;
 	u32 len;
 	u32 jited_len;
 	u8 tag[8];
@@ -204,7 +216,7 @@ struct bpf_prog {
 
 struct bpf_link {
 	u32 id;
-	u32 type;
+	enum bpf_link_type type;
 	struct bpf_prog *prog;
 };
 
@@ -266,6 +278,13 @@ struct bpf_iter__bpf_map_elem {
 	struct bpf_iter_meta *meta;
 	struct bpf_map *map;
 	void *key;
+	void *value;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
 	void *value;
 };
 

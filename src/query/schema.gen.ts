@@ -11,6 +11,10 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["name",true,16,"Name that user space gave it; none for most.","string",[]],
     ["exporter",true,16,"Driver or heap that exports it.","string",[]],
   ]],
+  ["elems", "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.", [
+    ["key",true,16,"Key, two hexadecimal digits for each byte; cut where it would overfill the row.","long",[]],
+    ["value",true,32,"Value, likewise; of a per-CPU map, those of all possible CPUs joined by \";\".","long",[]],
+  ]],
   ["files", "task_file", "5.8", "file descriptors", "Open file descriptors of every process.", [
     ["comm",true,16,"Name of the thread that holds the descriptor table.","string",[]],
     ["pid",true,8,"Process ID.","number",[]],
@@ -62,6 +66,10 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["load_ns",false,15,"When it was loaded, in ns since boot.","number",[]],
     ["btf_id",false,6,"ID of the BTF that describes it.","number",[]],
     ["sleepable",false,9,"Whether it may sleep.","boolean",[]],
+  ]],
+  ["sk-storage", "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.", [
+    ["ino",true,10,"Inode number of the socket; none for one without a descriptor (not accepted yet, orphaned).","number",[]],
+    ["value",true,32,"Value, two hexadecimal digits for each byte; cut where it would overfill the row.","long",[]],
   ]],
   ["slabs", "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab allocator.", [
     ["name",true,24,"Name of the cache.","string",[]],
