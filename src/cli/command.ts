@@ -4,8 +4,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import manifest from "../../deno.json" with { type: "json" };
 import { type Format, FORMATS, type Libraries } from "../native/program.ts";
-import { findTable, type Query, UsageError } from "../query/plan.ts";
+import { findTable, MAP_TYPES, type Query, UsageError } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
+import { iterators } from "./explain.ts";
+import { findMap } from "./map.ts";
 import { write } from "./output.ts";
 import { read, textHeader } from "./read.ts";
 
@@ -39,8 +41,9 @@ Exit status: 0 done; 1 output or run-time failure; 2 wrong command line;
 
 /** `task-iter tables [TABLE]`: rows of the same formats, from the schema. */
 function listTables(name: string | undefined, format: Format): void {
+  const has = iterators();
   const rows: Record<string, string | boolean>[] = name === undefined
-    ? tables.map(({ name, iterator, since, doc }) => ({ table: name, iterator, since, doc }))
+    ? tables.map(({ name, iterator, since, doc }) => ({ table: name, iterator, since, available: has(iterator), doc }))
     : findTable(name).columns.map(({ name, type, shown, doc, words }) => ({
       column: name,
       type: type === "long" || type === "symbol" ? "string" : type === "signed" ? "number" : type,
@@ -94,6 +97,7 @@ export function run(words: string[], libraries: Libraries): void {
     .option("--comm <name>", "rows of threads of that name")
     .option("--pid <pid>", "rows of that process", positive)
     .option("--tid <tid>", "rows of that thread", positive)
+    .option("--map <id|name>", "the BPF map that elems, sk-storage and sockmap read")
     .option("--interval <duration>", "read again every 500ms, 2s, 1m ...", duration)
     .option("--count <n>", "how many times, with --interval", positive)
     .option("--no-header", "text and csv without the header line")
@@ -117,6 +121,11 @@ export function run(words: string[], libraries: Libraries): void {
         query.comm = options.comm;
       }
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
+      if (MAP_TYPES[query.table]) {
+        query.map = findMap(libraries, query.table, options.map, options.verbose ?? false);
+      } else if (options.map !== undefined) {
+        throw new UsageError(`${query.table} does not read a map: --map is for ${Object.keys(MAP_TYPES).join(", ")}`);
+      }
       read(libraries, query, {
         format: options.format,
         header: options.header,
