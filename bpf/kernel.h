@@ -366,6 +366,8 @@ struct bpf_link {
 	u32 id;
 	enum bpf_link_type type;
 	struct bpf_prog *prog;
+};
+
 /* newer than the build machine's linux/bpf.h may be */
 enum bpf_prog_type___6_4 {
 	BPF_PROG_TYPE_NETFILTER___6_4 = 32,
