@@ -91,6 +91,46 @@ static __always_inline bool is_deleted(struct file *file)
 	return !file->f_inode->i_nlink || (!dentry->d_hash.pprev && dentry != dentry->d_parent);
 }
 
+#define MAX_THREADS 256	/* that are looked through for the first one with the table */
+
+static u64 shared_files, thread_at, thread_end, thread_first;
+
+BODY find_thread(u32 i, void *unused)
+{
+	struct task_struct *thread = (void *)(thread_at - bpf_core_field_offset(struct task_struct, thread_node));
+
+	if (thread_at == thread_end)
+		return 1;
+	if ((u64)BPF_CORE_READ(thread, files) == shared_files) {
+		thread_first = (u64)thread;
+		return 1;
+	}
+	thread_at = (u64)BPF_CORE_READ(thread, thread_node.next);
+	return 0;
+}
+
+GLOBAL int find_first_thread(void)
+{
+	thread_first = 0;
+	LOOP(MAX_THREADS, find_thread);
+	return 0;
+}
+
+/*
+ * Threads share a descriptor table. The walk shows it with their leader, but where the leader has exited, with every one of
+ * them: the first one stands for all. A walk of one thread is about that thread.
+ */
+static __always_inline bool is_repeated(struct task_struct *task)
+{
+	if (query.flags & QUERY_THREAD || task->group_leader->files)
+		return false;
+	shared_files = ADDRESS(task->files);
+	thread_at = ADDRESS(task->signal->thread_head.next);
+	thread_end = ADDRESS(&task->signal->thread_head);
+	find_first_thread();
+	return thread_first && thread_first != ADDRESS(task);
+}
+
 SEC("iter/task_file")
 int dump(struct bpf_iter__task_file *ctx)
 {
@@ -101,6 +141,8 @@ int dump(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	step(ctx->meta);
+	if (is_repeated(task))
+		return 0;
 	FILTER;
 	WRITE;
 	return 0;

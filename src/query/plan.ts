@@ -2,7 +2,7 @@
 /** From what a user asks for to a request of the native side. */
 
 import type { Format, Request } from "../native/program.ts";
-import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
+import { encode, QUERY_BLOCKS, QUERY_STAMP, QUERY_THREAD } from "./query.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
 
@@ -113,7 +113,7 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         columns: numbers,
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
-        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
+        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (narrow("tid") === undefined ? 0 : QUERY_THREAD),
       }),
       pid: walksTasks ? narrow("pid") : undefined,
       tid: walksTasks ? narrow("tid") : undefined,
