@@ -76,6 +76,14 @@ export class Fixture implements AsyncDisposable {
     });
   }
 
+  /** One line to its standard input; its answer. */
+  tell(line: string): Promise<Row> {
+    return new Promise((resolve) => {
+      this.child.stdout.once("data", (data) => resolve(JSON.parse(String(data))));
+      this.child.stdin.write(line + "\n");
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = new Promise((resolve) => this.child.once("exit", resolve));
     if (this.child.exitCode !== null) return;
