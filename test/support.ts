@@ -66,9 +66,11 @@ export class Fixture implements AsyncDisposable {
     const child = spawn(fixtureProgram(), [mode, ...args]);
     let output = "";
     return new Promise((resolve, reject) => {
-      child.stdout.on("data", (data) => {
+      child.stdout.on("data", function ready(data) {
         output += data;
-        if (output.endsWith("\n")) resolve(new Fixture(child, child.pid!, JSON.parse(output)));
+        if (!output.endsWith("\n")) return;
+        child.stdout.off("data", ready);
+        resolve(new Fixture(child, child.pid!, JSON.parse(output)));
       });
       let errors = "";
       child.stderr.on("data", (data) => errors += data);
