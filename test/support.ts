@@ -34,7 +34,7 @@ export type Row = Record<string, any>;
 
 /** The rows of `task-iter ARGS --format=json`; throws when it fails. */
 export function rows(...args: string[]): Row[] {
-  const { status, stdout, stderr } = taskIter(...args, "--format=json");
+  const { status, stdout, stderr } = taskIter("--format=json", ...args);
   if (status !== 0) throw new Error(`task-iter ${args.join(" ")} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }
