@@ -127,11 +127,11 @@ int task_iter_create(struct task_iter *it)
 	return fd;
 }
 
-int task_iter_read(int fd, void *buffer, __u32 size)
+int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size)
 {
 	ssize_t got = read(fd, buffer, size);
 
-	return got < 0 ? -errno : got;
+	return got < 0 ? fail(it, "read", errno) : got;
 }
 
 int task_iter_close(int fd)

@@ -52,7 +52,7 @@ const stubs: Plugin = {
 run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`]);
 run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
 
-if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
+if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(`${work}lib`, { recursive: true });
   mkdirSync(`${root}dist`, { recursive: true });
@@ -67,6 +67,7 @@ if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, librari
     platform: "node",
     target: "esnext",
     external: ["bun:ffi"],
+    loader: { ".md": "text" },
     minify: true,
     legalComments: "none",
     plugins: [stubs],

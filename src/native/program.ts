@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** A loaded BPF program and the passes over its table. */
 
+import { readFileSync } from "node:fs";
 import { LAYOUT } from "../query/query.ts";
 import { cstring, type Handle, type Shim } from "./shim.ts";
 
@@ -55,6 +56,15 @@ const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
  */
 const READ_SIZE = 16 * 1024;
 
+/**
+ * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
+ * (9495a5b731fc, "bpf: Fix iter/task tid filtering").
+ */
+function findsThreads(): boolean {
+  const [major = 0, minor = 0] = readFileSync("/proc/sys/kernel/osrelease", "utf8").split(/[.-]/).map(Number);
+  return major > 6 || (major === 6 && minor >= 12);
+}
+
 export class Program implements Disposable {
   /** The log of a verbose load. */
   log = "";
@@ -102,7 +112,8 @@ export class Program implements Disposable {
       program.#check("load", shim.load(handle));
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;
-      let result = shim.attach(handle, request.pid ?? 0, request.tid ?? 0, map);
+      const tid = request.tid && findsThreads() ? request.tid : 0;
+      let result = shim.attach(handle, request.pid ?? 0, tid, map);
       if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
       program.#check("attach", result);
     } catch (error) {
@@ -140,10 +151,9 @@ export class Program implements Disposable {
 
   #read(fd: number, buffer: Uint8Array): number {
     for (;;) {
-      const read = this.#shim.read(fd, buffer, buffer.length);
-      if (read >= 0) return read;
+      const read = this.#shim.read(this.#handle, fd, buffer, buffer.length);
       // EAGAIN: a million elements in a row made no output.
-      if (read !== -EAGAIN && read !== -EINTR) throw new TaskIterError("read", -read, `read: error ${-read}`);
+      if (read !== -EAGAIN && read !== -EINTR) return this.#check("read", read);
     }
   }
 
