@@ -142,7 +142,7 @@ function holdsSeveral(shim: Shim, pid: number): void {
     equal(shim.attach(it, 0, 0, 0), 0);
     return it;
   });
-  const [own, other] = handles.map((it) => readAll(shim, it, shim.create(it), 4096));
+  const [own, other] = handles.map((it) => readAll(shim, it!, shim.create(it), 4096));
   match(own!, /^\{"fd":0\}\n/);
   equal(other, "");
   for (const it of handles) shim.free(it);
