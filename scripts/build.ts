@@ -31,8 +31,8 @@ function run(command: string, args: string[], cwd = root): void {
 }
 
 /**
- * commander imports these for features not used here: subcommands as programs of their own, colours in help. With them a start
- * takes 7 ms longer (docs/speed.md); node:process is a global.
+ * commander imports these for features not used here: subcommands as programs of their own, colours in help. They cost
+ * 7 ms of every start; node:process is a global.
  */
 const stubs: Plugin = {
   name: "stubs",
@@ -71,11 +71,13 @@ if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, librari
     plugins: [stubs],
     logLevel: "warning",
   });
+  // Bytecode spares a start the parsing, 8 ms; a later JIT the compiling of code that runs once, 1.5 ms (docs/speed.md).
   // A bunfig.toml or .env in the current folder of a root tool would be somebody else's code.
   const flags = [
     "--compile",
     "--bytecode",
     "--format=esm",
+    "--compile-jit-policy=4",
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     "--asset=lib",
