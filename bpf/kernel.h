@@ -29,7 +29,9 @@ struct hlist_bl_node {
 	struct hlist_bl_node **pprev;
 };
 
-struct seq_file;
+struct seq_file {
+	unsigned long size, count;
+};
 
 /* pids and namespaces */
 
@@ -37,8 +39,37 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct user_namespace {
+	struct ns_common ns;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+struct css_set;
+
+struct cgroup_namespace {
+	struct css_set *root_cset;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
+	struct cgroup_namespace *cgroup_ns;
+};
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -46,8 +77,16 @@ struct pid {
 	struct upid numbers[1];
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct signal_struct {
+	atomic_t live;
+	int nr_threads;
 	struct list_head thread_head;
+	struct pid *pids[4];
+	short oom_score_adj;
 };
 
 /* files */
@@ -73,6 +112,10 @@ struct super_block {
 typedef struct {
 	u32 val;
 } kuid_t;
+
+typedef struct {
+	u32 val;
+} kgid_t;
 
 struct inode {
 	u16 i_mode;
@@ -107,17 +150,48 @@ struct files_struct {
 
 /* tasks */
 
+struct cred {
+	kuid_t euid;
+	kgid_t egid;
+	struct user_namespace *user_ns;
+};
+
+struct thread_info {
+	u32 cpu;			/* since 5.16 */
+};
+
+struct mm_struct;
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int __state;		/* since 5.14 */
+	unsigned int flags;
+	int prio;
+	int static_prio;
+	unsigned int policy;
+	struct mm_struct *mm;
 	int exit_state;
 	int pid;
 	int tgid;
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct list_head thread_node;
+	u64 utime, stime;
+	unsigned long nvcsw, nivcsw;
+	u64 start_boottime;
+	unsigned long min_flt, maj_flt;
+	const struct cred *real_cred;
 	char comm[16];
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
+	struct list_head cg_list;
+};
+
+struct task_struct___5_15 {
+	unsigned int cpu;
 };
 
 struct task_struct___5_13 {
@@ -126,7 +200,85 @@ struct task_struct___5_13 {
 
 /* memory */
 
+struct percpu_counter {
+	s64 count;
+};
+
+struct mm_struct {
+	unsigned long total_vm;
+	unsigned long start_brk, brk, start_stack;
+	unsigned long arg_start, arg_end, env_start, env_end;
+	struct percpu_counter rss_stat[4];	/* since 6.2 */
+	struct file *exe_file;
+};
+
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+struct mm_rss_stat {
+	atomic64_t count[4];
+};
+
+struct mm_struct___6_1 {
+	struct mm_rss_stat rss_stat;
+};
+
+struct vm_area_struct;
+
+struct vm_operations_struct {
+	const char *(*name)(struct vm_area_struct *vma);
+};
+
+struct vm_special_mapping {
+	const char *name;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	struct mm_struct *vm_mm;
+	unsigned long vm_flags;
+	const struct vm_operations_struct *vm_ops;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
+	void *vm_private_data;
+};
+
 /* control groups */
+
+struct kernfs_node {
+	struct kernfs_node *__parent;	/* since 6.15 */
+	const char *name;
+	u64 id;
+};
+
+struct kernfs_node___6_14 {
+	struct kernfs_node *parent;
+};
+
+struct cgroup_subsys_state {
+	unsigned int flags;
+	u64 serial_nr;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	unsigned long flags;
+	int level;
+	int nr_populated_csets, nr_populated_domain_children, nr_populated_threaded_children;
+	struct kernfs_node *kn;
+	struct list_head cset_links;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+	struct list_head tasks, mg_tasks, dying_tasks;
+};
+
+struct cgrp_cset_link {
+	struct css_set *cset;
+	struct list_head cset_link;
+};
 
 /* sockets and routes */
 
@@ -144,10 +296,6 @@ struct sock {
 };
 
 /* BPF objects */
-
-typedef struct {
-	s64 counter;
-} atomic64_t;
 
 struct btf {
 	u32 id;
@@ -218,6 +366,11 @@ struct bpf_link {
 	u32 id;
 	enum bpf_link_type type;
 	struct bpf_prog *prog;
+};
+
+/* newer than the build machine's linux/bpf.h may be */
+enum bpf_prog_type___6_4 {
+	BPF_PROG_TYPE_NETFILTER___6_4 = 32,
 };
 
 /* the rest */
@@ -311,6 +464,17 @@ struct bpf_iter__kmem_cache {
 struct bpf_iter__dmabuf {
 	struct bpf_iter_meta *meta;
 	struct dma_buf *dmabuf;
+};
+
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
+};
+
+struct bpf_iter__cgroup {
+	struct bpf_iter_meta *meta;
+	struct cgroup *cgroup;
 };
 
 #pragma clang attribute pop

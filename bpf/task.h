@@ -23,6 +23,18 @@ static __always_inline u32 pid_number(struct task_struct *task, u32 global)
 	return number;
 }
 
+/* The same for any pid: of a parent, a group, a session. One that is outside the reader's namespace is 0. */
+static __always_inline u32 number_of(struct pid *pid)
+{
+	struct task_struct *reader = (void *)bpf_get_current_task();
+	u32 level = BPF_CORE_READ(reader, thread_pid, level), number = 0;
+
+	if (pid && pid->level >= level)
+		bpf_probe_read_kernel(&number, sizeof(number),
+				      (void *)&pid->numbers + level * bpf_core_type_size(struct upid));
+	return number;
+}
+
 #define pid_of(task) pid_number((task)->group_leader, (task)->tgid)
 #define tid_of(task) pid_number(task, (task)->pid)
 

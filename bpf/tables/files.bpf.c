@@ -2,6 +2,9 @@
 /* files.bpf.c -- open file descriptors, one row each */
 #include "../table.h"
 #include "../task.h"
+#include "../file.h"
+#define SHARED files
+#include "../shared.h"
 
 #define FILE_TYPES(W) W(0, ANON) W(1, FIFO) W(2, CHR) W(4, DIR) W(6, BLK) W(8, REG) W(10, LNK) W(12, SOCK)
 
@@ -47,20 +50,6 @@ static __always_inline long mode_of(struct file *file)
 	return 2;
 }
 
-/* With the NUL; ENAMETOOLONG where /proc has the same. */
-static __always_inline long path_of(struct file *file)
-{
-	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
-}
-
-static __always_inline long device_of(u32 dev)
-{
-	u32 at = source_number(0, dev >> 20);
-
-	*SOURCE(at) = ':';
-	return source_number(at + 1, dev & 0xfffff);
-}
-
 /* Without CONFIG_KALLSYMS_ALL a table of operations has no symbol; a function in it says nearly as much. */
 static __always_inline u64 operations_of(struct file *file)
 {
@@ -101,6 +90,8 @@ int dump(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	step(ctx->meta);
+	if (!is_first(task))
+		return 0;
 	FILTER;
 	WRITE;
 	return 0;

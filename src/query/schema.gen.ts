@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Generated from bpf/tables by scripts/schema.ts.
+// Generated from bpf/tables by scripts/generate.ts.
 // deno-fmt-ignore-file
 import type { ColumnType } from "./schema.ts";
 
@@ -88,5 +88,41 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["state",false,5,"State, as ps shows it.","enum",[[0,"R"],[1,"S"],[2,"D"],[3,"T"],[4,"t"],[5,"X"],[6,"Z"],[7,"P"],[8,"I"]]],
     ["depth",false,5,"Number of frames, at most 64.","number",[]],
     ["wchan",false,24,"Kernel function that the thread sleeps in.","symbol",[]],
+  ]],
+  ["tasks", "task", "5.8", "tasks", "Threads of every process, and the kernel's.", [
+    ["pid",true,8,"Process ID.","number",[]],
+    ["tid",true,8,"Thread ID.","number",[]],
+    ["ppid",true,8,"Process ID of the parent; 0 where it is outside the pid namespace.","number",[]],
+    ["uid",true,6,"Effective user ID.","number",[]],
+    ["state",true,5,"State, as ps shows it.","enum",[[0,"R"],[1,"S"],[2,"D"],[3,"T"],[4,"t"],[5,"X"],[6,"Z"],[7,"P"],[8,"I"]]],
+    ["comm",true,16,"Name of the thread.","string",[]],
+    ["gid",false,6,"Effective group ID.","number",[]],
+    ["pgid",false,8,"Process group ID; 0 where it is outside the pid namespace.","number",[]],
+    ["sid",false,8,"Session ID; 0 where it is outside the pid namespace.","number",[]],
+    ["nice",false,4,"Nice value.","signed",[]],
+    ["prio",false,4,"Priority, as in /proc/PID/stat: 0 to 39, negative for real time.","signed",[]],
+    ["policy",false,8,"Scheduling policy.","enum",[[0,"OTHER"],[1,"FIFO"],[2,"RR"],[3,"BATCH"],[5,"IDLE"],[6,"DEADLINE"],[7,"EXT"]]],
+    ["cpu",false,4,"Processor that it runs or last ran on.","number",[]],
+    ["threads",false,7,"Number of threads of its process.","number",[]],
+    ["utime_ns",false,12,"CPU time of the thread in user mode, as accounted; /proc scales the two to the run time.","number",[]],
+    ["stime_ns",false,12,"CPU time of the thread in the kernel, as accounted.","number",[]],
+    ["start_ns",false,16,"Time of its start since boot.","number",[]],
+    ["vsize_kb",false,10,"Size of the address space.","number",[]],
+    ["rss_kb",false,9,"Resident memory, as /proc/PID/statm; since 6.2 the kernel leaves out some pages of each processor.","number",[]],
+    ["minflt",false,9,"Page faults of the thread without I/O.","number",[]],
+    ["majflt",false,7,"Page faults of the thread with I/O.","number",[]],
+    ["nvcsw",false,9,"Voluntary context switches of the thread.","number",[]],
+    ["nivcsw",false,9,"Involuntary context switches of the thread.","number",[]],
+    ["wchan",false,24,"Kernel function that the thread sleeps in.","symbol",[]],
+    ["cmdline",false,40,"Command line, blanks between its arguments, at most 4 KiB; Linux 5.18 or later.","long",[]],
+    ["exe",false,32,"Path of the executable file, as /proc/PID/exe.","long",[]],
+    ["cgroup_id",false,10,"ID of its control group (v2), the inode number of its folder.","number",[]],
+    ["cgroup",false,32,"Path of its control group (v2), as in /proc/PID/cgroup.","long",[]],
+    ["pid_ns",false,10,"Inode number of its pid namespace.","number",[]],
+    ["mnt_ns",false,10,"Inode number of its mount namespace.","number",[]],
+    ["net_ns",false,10,"Inode number of its network namespace.","number",[]],
+    ["user_ns",false,10,"Inode number of its user namespace.","number",[]],
+    ["kthread",false,7,"Whether it is a thread of the kernel.","boolean",[]],
+    ["oom_score_adj",false,13,"What is added to its score when memory runs out.","signed",[]],
   ]],
 ];
