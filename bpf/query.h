@@ -32,6 +32,7 @@ enum {
 	QUERY_BLOCKS = 1,	/* text of stacks: the block of lines of the tutorial, not columns */
 	QUERY_STAMP = 2,	/* jsonl: each object starts with "t", the time in stamp[] */
 	QUERY_SHARED = 4,	/* several readers may run the program at once (pinned) */
+	QUERY_THREAD = 8,	/* the predicate allows one thread only */
 };
 
 /* One comparison. Numbers: lo <= value <= hi, biased by 1 << 63 where the column is signed, so that all compare unsigned. */

@@ -127,6 +127,18 @@ int task_iter_create(struct task_iter *it)
 	return fd;
 }
 
+int task_iter_read(int fd, void *buffer, __u32 size)
+{
+	ssize_t got = read(fd, buffer, size);
+
+	return got < 0 ? -errno : got;
+}
+
+int task_iter_close(int fd)
+{
+	return close(fd) < 0 ? -errno : 0;
+}
+
 int task_iter_stamp(struct task_iter *it, const char *text)
 {
 	if (!it || !it->progress || !text || strlen(text) >= STAMP_SIZE)

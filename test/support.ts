@@ -34,7 +34,7 @@ export type Row = Record<string, any>;
 
 /** The rows of `task-iter ARGS --format=json`; throws when it fails. */
 export function rows(...args: string[]): Row[] {
-  const { status, stdout, stderr } = taskIter(...args, "--format=json");
+  const { status, stdout, stderr } = taskIter("--format=json", ...args);
   if (status !== 0) throw new Error(`task-iter ${args.join(" ")} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }
@@ -66,13 +66,23 @@ export class Fixture implements AsyncDisposable {
     const child = spawn(fixtureProgram(), [mode, ...args]);
     let output = "";
     return new Promise((resolve, reject) => {
-      child.stdout.on("data", (data) => {
+      child.stdout.on("data", function ready(data) {
         output += data;
-        if (output.endsWith("\n")) resolve(new Fixture(child, child.pid!, JSON.parse(output)));
+        if (!output.endsWith("\n")) return;
+        child.stdout.off("data", ready);
+        resolve(new Fixture(child, child.pid!, JSON.parse(output)));
       });
       let errors = "";
       child.stderr.on("data", (data) => errors += data);
       child.on("exit", (code) => reject(new Error(`fixture ${mode} ended with ${code}: ${errors}`)));
+    });
+  }
+
+  /** One line to its standard input; its answer. */
+  tell(line: string): Promise<Row> {
+    return new Promise((resolve) => {
+      this.child.stdout.once("data", (data) => resolve(JSON.parse(String(data))));
+      this.child.stdin.write(line + "\n");
     });
   }
 

@@ -6,6 +6,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { type Format, FORMATS, type Libraries } from "../native/program.ts";
 import { findTable, MAP_TYPES, type Query, UsageError } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
+import { nearest } from "../query/where.ts";
 import { iterators } from "./explain.ts";
 import { findMap } from "./map.ts";
 import { write } from "./output.ts";
@@ -74,7 +75,7 @@ function listTables(name: string | undefined, format: Format): void {
 function target(words: (string | undefined)[], files: string | true | undefined): Pick<Query, "table" | "comm"> {
   if (files !== undefined) {
     const comm = files === true ? words[0] : files;
-    if (files === true ? words[1] : words[0]) throw new UsageError("--files takes one COMM");
+    if ((files === true ? words[1] : words[0]) !== undefined) throw new UsageError("--files takes one COMM");
     return { table: "files", comm };
   }
   const [first, second] = words;
@@ -82,6 +83,15 @@ function target(words: (string | undefined)[], files: string | true | undefined)
   if (tables.some(({ name }) => name === first)) return { table: first, comm: second };
   if (second !== undefined) findTable(first);
   return { table: "stacks", comm: first };
+}
+
+/** What commander says, in one line; it does not see that --formt=json is nearly an option. */
+function explainUsage(error: CommanderError, words: string[], program: { options: readonly { long?: string }[] }): string {
+  const message = error.message.replace(/^error: /, "").replace(/\s+/g, " ");
+  if (error.code !== "commander.unknownOption" || message.includes("Did you mean")) return message;
+  const wrong = words.find((word) => word.includes("=") && message.includes(`'${word}'`))?.split("=")[0];
+  const near = wrong && nearest(wrong, program.options.flatMap(({ long }) => long ?? []));
+  return near ? `${message} (Did you mean ${near}?)` : message;
 }
 
 /** Carries out `words`, the command line without the program's name. @throws what main.ts turns into an exit status */
@@ -143,6 +153,6 @@ export function run(words: string[], libraries: Libraries): void {
     program.parse(words, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new UsageError(error.message.replace(/^error: /, "").replace(/\s+/g, " "));
+    if (error.exitCode !== 0) throw new UsageError(explainUsage(error, words, program));
   }
 }

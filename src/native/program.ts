@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** A loaded BPF program and the passes over its table. */
 
-import { closeSync, readSync } from "node:fs";
 import { LAYOUT } from "../query/query.ts";
 import { cstring, type Handle, type Shim } from "./shim.ts";
 
@@ -25,7 +24,9 @@ export class TaskIterError extends Error {
 
 /** Errno values that this project decides by (asm-generic/errno-base.h, errno.h). */
 export const EPERM = 1;
+export const EINTR = 4;
 export const E2BIG = 7;
+export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
 
@@ -127,13 +128,22 @@ export class Program implements Disposable {
     try {
       let used = 0;
       for (;;) {
-        const read = readRetrying(fd, buffer, used, Math.min(READ_SIZE, buffer.length - used));
+        const read = this.#read(fd, buffer.subarray(used, used + READ_SIZE));
         used += read;
         if (read === 0 || used >= enough) used = (yield used) ?? 0;
         if (read === 0) return;
       }
     } finally {
-      closeSync(fd);
+      this.#shim.close(fd);
+    }
+  }
+
+  #read(fd: number, buffer: Uint8Array): number {
+    for (;;) {
+      const read = this.#shim.read(fd, buffer, buffer.length);
+      if (read >= 0) return read;
+      // EAGAIN: a million elements in a row made no output.
+      if (read !== -EAGAIN && read !== -EINTR) throw new TaskIterError("read", -read, `read: error ${-read}`);
     }
   }
 
@@ -168,17 +178,5 @@ export class Program implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-}
-
-function readRetrying(fd: number, buffer: Uint8Array, offset: number, length: number): number {
-  for (;;) {
-    try {
-      return readSync(fd, buffer, offset, length, null);
-    } catch (error) {
-      const { code, errno, message } = error as NodeJS.ErrnoException;
-      // EAGAIN: a million elements in a row made no output.
-      if (code !== "EAGAIN" && code !== "EINTR") throw new TaskIterError("read", Math.abs(errno ?? 0), `read: ${message}`);
-    }
   }
 }

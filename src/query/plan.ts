@@ -3,7 +3,7 @@
 
 import type { Format, Request } from "../native/program.ts";
 import { possibleCpus } from "./cpus.ts";
-import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
+import { encode, QUERY_BLOCKS, QUERY_STAMP, QUERY_THREAD } from "./query.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
 
@@ -124,7 +124,7 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         columns: numbers,
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
-        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
+        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (narrow("tid") === undefined ? 0 : QUERY_THREAD),
         cpus: table.name === "elems" ? possibleCpus() : 0,
       }),
       pid: walksTasks ? narrow("pid") : undefined,
