@@ -12,14 +12,15 @@
 #include "row.h"
 #include "table.h"
 
-/* What put_bytes() writes, besides the address of the first. */
-static u32 bytes_size;		/* of one value */
-static u32 bytes_count;		/* values, each at the next multiple of eight bytes */
+/* What put_bytes() writes, besides the address of the first. Not static: one that has only two values would be narrowed to a byte,
+ * which its BTF does not say. */
+u32 bytes_size;			/* of one value */
+u32 bytes_count;		/* values, each at the next multiple of eight bytes */
 
 /* Kernel objects inside a value: offsets of the first byte and the one after the last. */
 #define MAX_HIDDEN 16		/* BTF_FIELDS_MAX is 11 */
-static u32 hidden, hidden_from[MAX_HIDDEN], hidden_to[MAX_HIDDEN];
-static u64 hidden_record;
+u32 hidden, hidden_from[MAX_HIDDEN], hidden_to[MAX_HIDDEN];
+u64 hidden_record;
 
 static __always_inline void hide(u32 i, u32 from, u32 size)
 {
@@ -91,21 +92,30 @@ static __always_inline void hide_objects(struct bpf_map *map)
 }
 
 /* What the loops over bytes share. */
-static u64 hex_from, hex_word;
-static u32 hex_at, hex_more, hex_limit, hex_cut;
+u64 hex_from, hex_word;
+u32 hex_at, hex_more, hex_limit, hex_cut;
 
-static __always_inline u64 low_bytes(s32 count)
+/* 1 when a < b: a comparison would be a branch. */
+static __always_inline u64 is_less(u64 a, u64 b)
 {
-	return count <= 0 ? 0 : count >= 8 ? ~0ull : (1ull << count * 8) - 1;
+	return (a - b) >> 63;
 }
 
+/* Kernel objects begin and end at multiples of four bytes. */
 BODY hide_part(u32 i, void *unused)
 {
-	s32 from = hidden_from[i & (MAX_HIDDEN - 1)] - hex_at, to = hidden_to[i & (MAX_HIDDEN - 1)] - hex_at;
+	u64 from = hidden_from[i & (MAX_HIDDEN - 1)], to = hidden_to[i & (MAX_HIDDEN - 1)], at = hex_at;
+	u64 low = ~is_less(at, from) & is_less(at, to), high = ~is_less(at + 4, from) & is_less(at + 4, to);
 
 	if (i >= hidden)
 		return 1;
-	hex_word &= ~(low_bytes(to) & ~low_bytes(from));
+	hex_word &= ~(low * 0xffffffff | high * 0xffffffff << 32);
+	return 0;
+}
+
+GLOBAL int hide_parts(void)
+{
+	LOOP(MAX_HIDDEN, hide_part);
 	return 0;
 }
 
@@ -122,7 +132,7 @@ BODY put_eight(u32 i, void *unused)
 	bpf_probe_read_kernel(&word, size, (void *)hex_from);
 	hex_word = word;
 	if (hidden)
-		LOOP(MAX_HIDDEN, hide_part);
+		hide_parts();
 	word = hex_word;
 	WORD(ROW(at)) = eight_hex(__builtin_bswap32(word));
 	WORD(ROW(at + 8)) = eight_hex(__builtin_bswap32(word >> 32));

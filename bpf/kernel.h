@@ -282,8 +282,25 @@ struct cgrp_cset_link {
 
 /* sockets and routes */
 
+struct in6_addr {
+	union {
+		u32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u16 skc_dport;
+	u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
 struct socket {
-	struct file *file;
+	struct sock *sk;
 };
 
 struct socket_alloc {
@@ -292,6 +309,7 @@ struct socket_alloc {
 };
 
 struct sock {
+	struct sock_common __sk_common;
 	struct socket *sk_socket;
 };
 
@@ -432,6 +450,13 @@ struct bpf_iter__bpf_map_elem {
 	struct bpf_map *map;
 	void *key;
 	void *value;
+};
+
+struct bpf_iter__sockmap {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	struct sock *sk;
 };
 
 struct bpf_iter__bpf_sk_storage_map {

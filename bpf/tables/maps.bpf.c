@@ -18,7 +18,7 @@
 	COL(value_size, U64, 10, map->value_size, "Size of a value in bytes; of a per-CPU map, on each CPU.") \
 	COL(max_entries, U64, 11, map->max_entries, "Elements that it has room for; of a ring buffer, bytes.") \
 	COL(flags, U64, 6, map->map_flags, "Flags it was made with (BPF_F_* bits).") \
-	MORE(refcnt, U64, 6, map->refcnt.counter, "References: file descriptors, pins, programs, other maps.") \
+	MORE(refcnt, U64, 6, refcnt_of(map), "References: file descriptors, pins, programs, other maps.") \
 	MORE(frozen, BOOL, 6, map->frozen, "Whether user space may write to it no more.") \
 	MORE(btf_id, U64, 6, map->btf->id ?: ABSENT, "ID of the BTF that describes its keys and values.")
 
@@ -29,6 +29,9 @@ TABLE(maps, "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.")
 DEFINE_WORDS(MAP_TYPES);
 
 #define name_of(map) (bpf_probe_read_kernel_str(source, sizeof((map)->name), (map)->name) - 1)
+
+/* Without the one that the iterator holds to the map at hand. */
+#define refcnt_of(map) ((map)->refcnt.counter - 1)
 
 SEC("iter/bpf_map")
 int dump(struct bpf_iter__bpf_map *ctx)

@@ -11,6 +11,7 @@ TABLE(sk-storage, "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF m
 
 #ifndef DESCRIBE
 
+/* As in socket.h, whose other functions would be more than a light skeleton holds. A socket lies before its inode. */
 static __always_inline u64 inode_of(struct sock *sk)
 {
 	struct socket_alloc *both = (void *)sk->sk_socket;

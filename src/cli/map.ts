@@ -25,6 +25,9 @@ function ownMaps(): Set<number> {
   return ids;
 }
 
+/** What a light skeleton makes to load its program, and drops: this process's own, or another one's. */
+const LOADER_MAP = "__loader.map";
+
 function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
   const planned = plan({ table: "maps", columns: ["id", "name", "type"] }, "jsonl");
   using program = load(libraries, planned, verbose);
@@ -32,7 +35,8 @@ function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
   const decoder = new TextDecoder();
   let text = "";
   for (const chunk of chunks(program, "jsonl")) text += decoder.decode(chunk);
-  return text.split("\n").filter(Boolean).map((line): BpfMap => JSON.parse(line)).filter(({ id }) => !own.has(id));
+  const maps = text.split("\n").filter(Boolean).map((line): BpfMap => JSON.parse(line));
+  return maps.filter(({ id, name }) => !own.has(id) && name !== LOADER_MAP);
 }
 
 /** A busy machine has thousands. */

@@ -80,6 +80,16 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["flags",false,10,"Flags (SLAB_* bits).","number",[]],
     ["order",false,5,"A slab takes two to the power of this of pages.","number",[]],
   ]],
+  ["sockmap", "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).", [
+    ["key",true,16,"Key, two hexadecimal digits for each byte.","long",[]],
+    ["family",true,6,"Address family.","enum",[[1,"UNIX"],[2,"INET"],[10,"INET6"],[40,"VSOCK"]]],
+    ["state",true,11,"State, with the names of TCP's for all protocols.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
+    ["local_addr",true,15,"Local address; none in families other than INET and INET6.","string",[]],
+    ["local_port",true,10,"Local port.","number",[]],
+    ["remote_addr",true,15,"Remote address.","string",[]],
+    ["remote_port",true,11,"Remote port.","number",[]],
+    ["ino",false,10,"Inode number of the socket.","number",[]],
+  ]],
   ["stacks", "task", "5.8", "task stacks", "Kernel stacks of all threads.", [
     ["comm",true,16,"Name of the thread.","string",[]],
     ["pid",true,8,"Process ID.","number",[]],
