@@ -40,7 +40,7 @@ export function rows(...args: string[]): Row[] {
 }
 
 /** test/fixture.c, built when it is newer than what was built. */
-function fixtureProgram(): string {
+export function fixtureProgram(): string {
   const source = `${root}test/fixture.c`;
   const program = `${root}build/fixture`;
   const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
