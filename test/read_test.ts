@@ -127,6 +127,7 @@ Deno.test("a filter on any column of files keeps exactly the rows that it holds 
 
 Deno.test("stacks shows the frames of /proc/PID/stack, the state and wchan of every thread", async () => {
   await using fixture = await Fixture.start("threads", "7");
+  await fixture.settle();
   const { pid } = fixture;
   const tids = readdirSync(`/proc/${pid}/task`).map(Number);
   equal(tids.length, 8);
@@ -144,6 +145,7 @@ Deno.test("stacks shows the frames of /proc/PID/stack, the state and wchan of ev
 
 Deno.test("stacks as text is the tutorial's block for each thread and a summary", async () => {
   await using fixture = await Fixture.start("threads", "2");
+  await fixture.settle();
   const { pid } = fixture;
   const blocks = readdirSync(`/proc/${pid}/task`).map(Number).map((tid) => {
     const frames = procStack(pid, tid);
@@ -297,6 +299,7 @@ Deno.test("output far beyond the kernel's 32 KiB has every row once and none tor
 
 Deno.test("the stacks of 500 threads are all there, each once", async () => {
   await using fixture = await Fixture.start("threads", "500");
+  await fixture.settle();
   const pid = String(fixture.pid);
   const tids = readdirSync(`/proc/${pid}/task`).map(Number).sort(numerically);
   equal(tids.length, 501);
