@@ -152,7 +152,7 @@ function holdsSeveral(shim: Shim, pid: number): void {
 function refusesAnotherLayout(shim: Shim): void {
   for (const version of [LAYOUT + 1, LAYOUT - 1, 2 << 16 | LAYOUT & 0xffff, 0]) {
     const other = new Proxy(shim, {
-      get(shim, name: keyof Shim) {
+      get(_, name: keyof Shim) {
         if (name === "version") return () => version;
         throw new Error(`${name} was called`);
       },

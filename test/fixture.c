@@ -296,6 +296,14 @@ static void mode_restless(char **arguments)
 	printf("{}\n");
 }
 
+/* nonblocking COMMAND [ARGUMENT ...]: becomes that command, with a standard output that does not wait. */
+static void mode_nonblocking(char **arguments)
+{
+	check(fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK) == 0, "fcntl");
+	execv(arguments[0], arguments);
+	check(0, arguments[0]);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(char **arguments);
@@ -309,6 +317,7 @@ static const struct {
 	{ "leaderless", mode_leaderless },
 	{ "own-table", mode_own_table },
 	{ "restless", mode_restless },
+	{ "nonblocking", mode_nonblocking },
 };
 
 int main(int count, char **arguments)
