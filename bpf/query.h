@@ -15,7 +15,7 @@
 enum {
 	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
 	MAX_TESTS = 64,		/* comparisons of one --where */
-	POOL_SIZE = 2048,	/* bytes of all its strings together */
+	POOL_SIZE = 2048,	/* bytes of all its strings together; a power of two, for the verifier */
 	STAMP_SIZE = 64,
 
 	/* where a test may jump besides to another test */

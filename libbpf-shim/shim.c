@@ -51,6 +51,7 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 		it->log = calloc(1, LOG_SIZE);
 		if (!it->log)
 			return fail(it, "configure", ENOMEM);
+		it->log_level = verbose;
 	}
 	it->configured = 1;
 	return 0;
