@@ -14,6 +14,7 @@
  *			nothing to escape; a LONG one is costly to get, or may fill the row
  *	SYMBOL		the address of a kernel symbol
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
+ *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
  *
  * FILTER leaves the program when the predicate does not hold; WRITE writes the row.
  */
@@ -34,6 +35,7 @@
 #define TYPE_LONG "long", 0
 #define TYPE_SYMBOL "symbol", 0
 #define TYPE_FRAMES "frames", 0
+#define TYPE_BYTES "long", 0
 #define DESCRIBE_COL(name, type, width, expression, doc) [#name, true, width, doc, TYPE_##type],
 #define DESCRIBE_MORE(name, type, width, expression, doc) [#name, false, width, doc, TYPE_##type],
 /* TABLE(name, "iterator", "since", "plural", "doc") COLUMNS: src/query/schema.gen.ts is made from this */
@@ -73,6 +75,7 @@ struct word {
 #define WHERE_LONG where_string, 0
 #define WHERE_SYMBOL where_symbol, 0
 #define WHERE_FRAMES where_frames, 0
+#define WHERE_BYTES where_bytes, 0
 #define COST_U64 0
 #define COST_COSTLY 1
 #define COST_S64 0
@@ -84,6 +87,7 @@ struct word {
 #define COST_LONG 2
 #define COST_SYMBOL 1
 #define COST_FRAMES 2
+#define COST_BYTES 2
 
 #define where_number(bias, name, expression)                                 \
 	u64 cell_value = (expression);                                       \
@@ -105,6 +109,9 @@ struct word {
 	TEST_STRING(COLUMN_##name, cell_length)
 #define where_frames(unused, name, expression)                               \
 	s64 cell_length = frames_to_source(expression);                      \
+	TEST_STRING(COLUMN_##name, cell_length)
+#define where_bytes(unused, name, expression)                                \
+	s64 cell_length = bytes_to_source(expression);                       \
 	TEST_STRING(COLUMN_##name, cell_length)
 
 #define WHERE_COLUMN(cost, name, type, expression)                           \
@@ -150,6 +157,7 @@ struct word {
 #define CELL_LONG cell_string, put_string
 #define CELL_SYMBOL cell_symbol, 0
 #define CELL_FRAMES cell_frames, 0
+#define CELL_BYTES cell_bytes, 0
 
 static __always_inline void put_quoted(u32 length)
 {
@@ -260,6 +268,13 @@ static __noinline void put_hex(u64 value)
 	s64 cell_depth = (expression);                                       \
 	CELL_BEGIN(name, width);                                             \
 	PUT_FRAMES(cell_depth);                                              \
+	CELL_END(name, width);
+#define cell_bytes(unused, name, width, expression)                          \
+	u64 cell_address = (expression);                                     \
+	CELL_BEGIN(name, width);                                             \
+	PUT_QUOTE;                                                           \
+	put_bytes(cell_address, row_len + query.cell_max);                   \
+	PUT_QUOTE;                                                           \
 	CELL_END(name, width);
 
 #define CELL(name, type, width, expression, doc)                             \

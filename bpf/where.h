@@ -41,7 +41,7 @@ u64 match_first, match_mask;
 /* Eight bytes of the pattern from its byte `at` on. */
 #define PATTERN(at) (*(const volatile u64 *)(query.pool + ((match_offset + (at)) & (POOL_SIZE - 1))))
 
-BODY match_word(u32 i, void *unused)
+BODY(match_word)
 {
 	u32 at = i * 8;
 	u64 difference;
@@ -70,7 +70,7 @@ GLOBAL int matches(u32 at)
 }
 
 /* Whether the pattern is anywhere in source, up to the last place where it fits. */
-BODY match_here(u32 i, void *unused)
+BODY(match_here)
 {
 	if (i > match_last)
 		return 1;
@@ -78,7 +78,6 @@ BODY match_here(u32 i, void *unused)
 		return 0;
 	return match_found = 1;
 }
-LONG_BODY(match_here)
 
 /* One comparison with the string source[0 .. length), without its negation. */
 GLOBAL int compare_string(u32 i, u32 length)
@@ -97,7 +96,7 @@ GLOBAL int compare_string(u32 i, u32 length)
 		return matches(last);
 	match_last = last;
 	match_found = 0;
-	LONG_LOOP(SOURCE_MASK + 1, match_here);
+	LOOP(SOURCE_MASK + 1, match_here);
 	return match_found;
 }
 

@@ -46,10 +46,12 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 	if (!it || !query || size != sizeof(struct query) || it->prog_fd >= 0)
 		return fail(it, "configure", EINVAL);
 	memcpy(it->query, query, size);
+	it->query->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	if (verbose && !it->log) {
 		it->log = calloc(1, LOG_SIZE);
 		if (!it->log)
 			return fail(it, "configure", ENOMEM);
+		it->log_level = verbose;
 	}
 	it->configured = 1;
 	return 0;

@@ -21,7 +21,9 @@ EXPORT __u32 task_iter_version(void);
 /* A handle for the program, "files_json" say; NULL when the library does not hold it, or without memory. */
 EXPORT struct task_iter *task_iter_open(const char *program);
 
-/* The constant query, a struct query of exactly `size` bytes. With `verbose`, load leaves the verifier's log. */
+/*
+ * The constant query, a struct query of exactly `size` bytes. With `verbose`, a log level of bpf(2), load leaves the verifier's
+ * log: 1 all of it, 4 its last line. */
 EXPORT int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose);
 
 /* Into the kernel, past the verifier. */

@@ -307,7 +307,7 @@ Deno.test("task-iter help where is docs/where.md", () => {
   const { status, stdout } = taskIter("help", "where");
   equal([status, stdout], [0, readFileSync(`${root}docs/where.md`, "utf8")]);
   ok(/help where/.test(taskIter("--help").stdout));
-  ok(stdout.split("\n").every((line) => line.length <= 82), "it fits a terminal");
+  ok(stdout.split("\n").every((line) => line.length <= 80), "it fits a terminal");
 });
 
 const examples = readFileSync(`${root}docs/where.md`, "utf8").split("## Examples")[1]!.replace(/\\\n\s*/g, "").match(

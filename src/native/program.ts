@@ -42,9 +42,9 @@ export interface Request {
   tid?: number | undefined;
   /** The BPF map whose elements are read, by its ID. */
   map?: number | undefined;
-  /** Keep the verifier's log. */
-  verbose?: boolean | undefined;
-  /** Skip the light skeleton, as on a kernel that cannot run it. */
+  /** Keep the verifier's log; or of it only the line with the numbers, which costs next to nothing. */
+  verbose?: boolean | "numbers" | undefined;
+  /** Take no other way of loading than by libbpf, as on a kernel that cannot run a light skeleton; or, `false`, than by that. */
   libbpf?: boolean | undefined;
 }
 
@@ -91,8 +91,8 @@ export class Program implements Disposable {
       try {
         return Program.#start(libraries(`${request.table}.${request.format}.so`), name, request, true);
       } catch (error) {
-        // What the other way of loading would be refused for as well.
-        if (!(error instanceof TaskIterError) || error.errno === EPERM || error.step !== "load") throw error;
+        // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
+        if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
       }
     }
     return Program.#start(libraries("libbpf.so", NEEDED_BY_LIBBPF), name, request, false);
@@ -107,8 +107,9 @@ export class Program implements Disposable {
     const handle = shim.open(name);
     if (!handle) throw new TaskIterError("open", 0, "the library does not hold the program");
     const program = new Program(shim, handle, light);
+    const verbosity = request.verbose === "numbers" ? 4 : request.verbose ? 1 : 0;
     try {
-      program.#check("configure", shim.configure(handle, request.query, request.query.length, request.verbose ? 1 : 0));
+      program.#check("configure", shim.configure(handle, request.query, request.query.length, verbosity));
       program.#check("load", shim.load(handle));
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;

@@ -2,6 +2,7 @@
 /** From what a user asks for to a request of the native side. */
 
 import type { Format, Request } from "../native/program.ts";
+import { possibleCpus } from "./cpus.ts";
 import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
@@ -26,6 +27,13 @@ export interface Query {
   /** A BPF map's ID, for tables that read one map's elements. */
   map?: number | undefined;
 }
+
+/** The tables that read one BPF map, each with the types of map that its iterator takes. */
+export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
+  elems: ["hash", "percpu_hash", "lru_hash", "lru_percpu_hash", "array", "percpu_array"],
+  "sk-storage": ["sk_storage"],
+  sockmap: ["sockmap", "sockhash"],
+};
 
 /** A request, and what its rows look like. */
 export interface Plan {
@@ -87,7 +95,7 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
  * Plans a query.
  *
  * @param stamped jsonl rows carry the time of their snapshot
- * @throws {UsageError} an unknown table or column, too large an expression
+ * @throws {UsageError} an unknown table or column, too large an expression, a map missing or out of place
  * @throws {WhereError} `where` is not in the language
  */
 export function plan(query: Query, format: Format, stamped = false): Plan {
@@ -110,6 +118,9 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
     if (error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
+  const mapTypes = MAP_TYPES[table.name];
+  if (mapTypes && query.map === undefined) throw new UsageError(`${table.name} reads one BPF map: say which, by its ID`);
+  if (!mapTypes && query.map !== undefined) throw new UsageError(`${table.name} does not read a map: --map has no meaning for it`);
   const walksTasks = table.iterator.startsWith("task");
   return {
     table,
@@ -124,6 +135,7 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
         flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
+        cpus: table.name === "elems" ? possibleCpus() : 0,
       }),
       pid: walksTasks ? narrow("pid") : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
