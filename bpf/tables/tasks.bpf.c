@@ -13,7 +13,7 @@
 /* Only since 6.4 the verifier wants RCU pointers of a sleepable program locked; that kernel also brought this type. */
 void bpf_rcu_read_lock(void) __attribute__((section(".ksyms"), weak));
 void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
-#define HAVE_RCU_LOCK bpf_core_enum_value_exists(enum bpf_prog_type___6_4, BPF_PROG_TYPE_NETFILTER___6_4)
+#define HAVE_RCU_LOCK bpf_core_type_exists(struct bpf_iter_num___6_4)
 #define RCU_LOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_lock(); } while (0)
 #define RCU_UNLOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_unlock(); } while (0)
 #endif
@@ -49,8 +49,8 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(wchan, SYMBOL, 24, waits_in(task), "Kernel function that the thread sleeps in.") \
 	MORE(cmdline, LONG, 40, cmdline_of(task), "Command line, blanks between its arguments, at most 4 KiB; Linux 5.18 or later.") \
 	MORE(exe, LONG, 32, exe_of(task), "Path of the executable file, as /proc/PID/exe.") \
-	MORE(cgroup_id, U64, 10, task->cgroups->dfl_cgrp->kn->id, "ID of its control group (v2), the inode number of its folder.") \
-	MORE(cgroup, LONG, 32, cgroup_of(task), "Path of its control group (v2), as in /proc/PID/cgroup.") \
+	MORE(cgroup_id, U64, 10, node_of(task)->id, "ID of its control group (v2), the inode number of its folder.") \
+	MORE(cgroup, LONG, 32, cgroup_path(ADDRESS(node_of(task))), "Path of its control group (v2), as in /proc/PID/cgroup.") \
 	MORE(pid_ns, U64, 10, pid_ns_of(task), "Inode number of its pid namespace.") \
 	MORE(mnt_ns, U64, 10, NSPROXY->mnt_ns->ns.inum, "Inode number of its mount namespace.") \
 	MORE(net_ns, U64, 10, NSPROXY->net_ns->ns.inum, "Inode number of its network namespace.") \
@@ -68,7 +68,6 @@ DEFINE_WORDS(POLICIES);
 enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
 
 #define PF_KTHREAD 0x00200000
-#define CSS_ONLINE 2
 
 /* A kernel thread may borrow a process's memory; it is not its own. */
 static __always_inline struct mm_struct *mm_of(struct task_struct *task)
@@ -76,46 +75,48 @@ static __always_inline struct mm_struct *mm_of(struct task_struct *task)
 	return task->flags & PF_KTHREAD ? NULL : task->mm;
 }
 
-/* A field of them is 0 where they are NULL; the value is absent. */
-#define MM ({ struct mm_struct *mm_ = mm_of(task); if (!mm_) absent = true; mm_; })
-#define NSPROXY ({ struct nsproxy *nsproxy_ = task->nsproxy; if (!nsproxy_) absent = true; nsproxy_; })
+/* Where these are NULL, their fields read as 0, and the value is absent. A number, because the compiler takes a pointer for valid. */
+#define NULLABLE(pointer) ({ if (!ADDRESS(pointer)) absent = true; pointer; })
+#define MM ({ if (task->flags & PF_KTHREAD) absent = true; NULLABLE(task->mm); })
+#define NSPROXY NULLABLE(task->nsproxy)
 
 static __always_inline u64 pages_kb(u64 pages)
 {
 	return pages << query.page_shift >> 10;
 }
 
-/* In functions of their own, as state_before_5_14(). */
-static __noinline u64 resident_before_6_2(struct mm_struct___6_1 *mm)
-{
-	s64 file = BPF_CORE_READ(mm, rss_stat.count[0].counter), anonymous = BPF_CORE_READ(mm, rss_stat.count[1].counter),
-	    shared = BPF_CORE_READ(mm, rss_stat.count[3].counter);
+enum { MM_FILEPAGES = 0, MM_ANONPAGES = 1, MM_SHMEMPAGES = 3 };
 
-	return (file < 0 ? 0 : file) + (anonymous < 0 ? 0 : anonymous) + (shared < 0 ? 0 : shared);
-}
-
-static __noinline u32 cpu_before_5_16(struct task_struct___5_15 *task)
+/* Pages of a kind. A counter may be a little below zero. */
+static __always_inline s64 pages_of(struct mm_struct *mm, u32 kind)
 {
-	return BPF_CORE_READ(task, cpu);
+	u64 offset;
+	s64 count = 0;
+
+	if (bpf_core_field_exists(mm->rss_stat[0].count))
+		offset = OFFSET(struct mm_struct, rss_stat[0].count) + kind * bpf_core_type_size(struct percpu_counter);
+	else
+		offset = OFFSET(struct mm_struct___6_1, rss_stat.count) + kind * sizeof(count);
+	bpf_probe_read_kernel(&count, sizeof(count), (void *)mm + offset);
+	return count < 0 ? 0 : count;
 }
 
 static __always_inline u64 resident(struct mm_struct *mm)
 {
-	s64 file, anonymous, shared;
-
-	if (!bpf_core_field_exists(mm->rss_stat[0].count))
-		return resident_before_6_2((void *)mm);
-	file = mm->rss_stat[0].count;
-	anonymous = mm->rss_stat[1].count;
-	shared = mm->rss_stat[3].count;
-	return (file < 0 ? 0 : file) + (anonymous < 0 ? 0 : anonymous) + (shared < 0 ? 0 : shared);
+	return pages_of(mm, MM_FILEPAGES) + pages_of(mm, MM_ANONPAGES) + pages_of(mm, MM_SHMEMPAGES);
 }
 
 static __always_inline u32 cpu_of(struct task_struct *task)
 {
+	u64 offset;
+	u32 cpu = 0;
+
 	if (bpf_core_field_exists(task->thread_info.cpu))
-		return task->thread_info.cpu;
-	return cpu_before_5_16((void *)task);
+		offset = OFFSET(struct task_struct, thread_info.cpu);
+	else
+		offset = OFFSET(struct task_struct___5_15, cpu);
+	bpf_probe_read_kernel(&cpu, sizeof(cpu), (void *)task + offset);
+	return cpu;
 }
 
 static __always_inline u64 waits_in(struct task_struct *task)
@@ -127,7 +128,11 @@ static __always_inline u64 waits_in(struct task_struct *task)
 	return frame;
 }
 
-static __always_inline u32 pid_ns_of(struct task_struct *task)
+/*
+ * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: it keeps one type's
+ * name for each of 31 hashes, and to look for another costs it half a millisecond.
+ */
+static __noinline u32 pid_ns_of(struct task_struct *task)
 {
 	struct pid *pid = task->thread_pid;
 	struct upid *upid = (void *)&pid->numbers + pid->level * bpf_core_type_size(struct upid);
@@ -150,16 +155,9 @@ static __always_inline long exe_of(struct task_struct *task)
 	return length;
 }
 
-static __always_inline long cgroup_of(struct task_struct *task)
+static __noinline struct kernfs_node *node_of(struct task_struct *task)
 {
-	struct cgroup *cgroup = task->cgroups->dfl_cgrp;
-	long length = cgroup_path(ADDRESS(cgroup));
-
-	if (length < 0 || cgroup->self.flags & CSS_ONLINE)
-		return length;
-	WORD(SOURCE(length)) = literal_word(" (deleted)", 0, 8);
-	WORD(SOURCE(length + 8)) = literal_word("d)", 0, 2);
-	return length + 10;
+	return task->cgroups->dfl_cgrp->kn;
 }
 
 #ifdef SLEEPABLE
