@@ -284,7 +284,7 @@ struct cgrp_cset_link {
 
 /* BPF objects */
 
-struct bpf_iter_num___6_4 {
+struct bpf_refcount___6_4 {
 	u64 opaque[1];
 };
 

@@ -33,8 +33,14 @@ EXPORT int task_iter_load(struct task_iter *it);
  */
 EXPORT int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id);
 
+/* The same for the tree of control groups, each before those below it. */
+EXPORT int task_iter_attach_cgroups(struct task_iter *it);
+
 /* A new file descriptor that reads the table once; the caller closes it. Counting starts anew. */
 EXPORT int task_iter_create(struct task_iter *it);
+
+/* The same, but counting goes on: where the kernel ended a walk before its end (cgroups), a program passes over what was shown. */
+EXPORT int task_iter_resume(struct task_iter *it);
 
 /* The time that jsonl rows carry, JSON text of at most 63 bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);

@@ -28,6 +28,7 @@ export const EPERM = 1;
 export const E2BIG = 7;
 export const EACCES = 13;
 export const EINVAL = 22;
+export const EOPNOTSUPP = 95;
 
 /** A program to load. */
 export interface Request {
@@ -40,6 +41,8 @@ export interface Request {
   tid?: number | undefined;
   /** The BPF map whose elements are read, by its ID. */
   map?: number | undefined;
+  /** Walk the tree of control groups. */
+  cgroups?: boolean | undefined;
   /** Keep the verifier's log. */
   verbose?: boolean | undefined;
   /** Skip the light skeleton, as on a kernel that cannot run it. */
@@ -101,7 +104,9 @@ export class Program implements Disposable {
       program.#check("load", shim.load(handle));
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;
-      let result = shim.attach(handle, request.pid ?? 0, request.tid ?? 0, map);
+      let result = request.cgroups
+        ? shim.attach_cgroups(handle)
+        : shim.attach(handle, request.pid ?? 0, request.tid ?? 0, map);
       if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
       program.#check("attach", result);
     } catch (error) {
@@ -123,11 +128,24 @@ export class Program implements Disposable {
    * @throws {TaskIterError} the kernel refused the iterator, or a read failed
    */
   *pass(buffer: Uint8Array, enough: number): Generator<number, void, number> {
-    const fd = this.#check("iter_create", this.#shim.create(this.#handle));
+    let fd = this.#check("iter_create", this.#shim.create(this.#handle));
     try {
       let used = 0;
+      let resumed = false;
       for (;;) {
-        const read = readRetrying(fd, buffer, used, Math.min(READ_SIZE, buffer.length - used));
+        let read;
+        try {
+          read = readRetrying(fd, buffer, used, Math.min(READ_SIZE, buffer.length - used));
+          resumed = false;
+        } catch (error) {
+          // A walk over cgroups has no second buffer. One that came to nothing will not come further.
+          if (!(error instanceof TaskIterError) || error.errno !== EOPNOTSUPP || resumed) throw error;
+          const next = this.#check("iter_create", this.#shim.resume(this.#handle));
+          closeSync(fd);
+          fd = next;
+          resumed = true;
+          continue;
+        }
         used += read;
         if (read === 0 || used >= enough) used = (yield used) ?? 0;
         if (read === 0) return;

@@ -118,6 +118,7 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
       pid: walksTasks ? narrow("pid") : undefined,
       tid: walksTasks ? narrow("tid") : undefined,
       map: query.map,
+      cgroups: table.iterator === "cgroup",
     },
   };
 }
