@@ -9,6 +9,7 @@
 
 #define CGROUP_LEVELS 2048	/* a path has at most PATH_MAX bytes */
 #define CGROUP_NAME 256		/* NAME_MAX and a NUL */
+#define CSS_ONLINE 2
 
 /* A sleepable program says how it keeps what RCU protects. */
 #ifndef RCU_LOCK
@@ -20,19 +21,16 @@ static u64 path_nodes[CGROUP_LEVELS];
 static u64 path_at, path_top;
 static u32 path_depth, path_top_depth, path_length;
 
-/* In a function of its own, out of which the compiler does not move the access that newer kernels must not see. */
-static __noinline u64 parent_before_6_15(struct kernfs_node___6_14 *node)
-{
-	return (u64)BPF_CORE_READ(node, parent);
-}
-
 static __always_inline u64 parent_of(u64 node)
 {
-	struct kernfs_node *at = (void *)node;
+	u64 offset, parent = 0;
 
-	if (bpf_core_field_exists(at->__parent))
-		return (u64)BPF_CORE_READ(at, __parent);
-	return parent_before_6_15((void *)node);
+	if (bpf_core_field_exists(struct kernfs_node, __parent))
+		offset = OFFSET(struct kernfs_node, __parent);
+	else
+		offset = OFFSET(struct kernfs_node___6_14, parent);
+	bpf_probe_read_kernel(&parent, sizeof(parent), (void *)node + offset);
+	return parent;
 }
 
 /* From both ends up to where the ways meet. */
@@ -79,13 +77,17 @@ BODY(descend)
 GLOBAL int cgroup_path(u64 address)
 {
 	struct task_struct *reader = (void *)bpf_get_current_task();
-	struct cgroup *cgroup = (void *)address, *root;
+	struct kernfs_node *node = (void *)address;
+	struct cgroup *cgroup, *root;
 	u32 root_level;
+	bool removed;
 
 	RCU_LOCK;
+	cgroup = BPF_CORE_READ(node, priv);
+	removed = !(BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE);
 	root = BPF_CORE_READ(reader, nsproxy, cgroup_ns, root_cset, dfl_cgrp);
 	root_level = BPF_CORE_READ(root, level);
-	path_at = (u64)BPF_CORE_READ(cgroup, kn);
+	path_at = address;
 	path_top = (u64)BPF_CORE_READ(root, kn);
 	path_length = 0;
 	/* Seen from inside a cgroup namespace: up to a common ancestor, "/.." for each level. */
@@ -100,7 +102,7 @@ GLOBAL int cgroup_path(u64 address)
 			WORD(source + i * 3) = 0x2e2e2f;
 			path_length += 3;
 		}
-		path_at = (u64)BPF_CORE_READ(cgroup, kn);
+		path_at = address;
 	}
 	path_depth = 0;
 	LOOP(CGROUP_LEVELS, climb);
@@ -111,6 +113,11 @@ GLOBAL int cgroup_path(u64 address)
 	if (!path_length) {
 		source[0] = '/';
 		path_length = 1;
+	}
+	if (removed) {
+		WORD(SOURCE(path_length)) = literal_word(" (deleted)", 0, 8);
+		WORD(SOURCE(path_length + 8)) = literal_word("d)", 0, 2);
+		path_length += 10;
 	}
 	return path_length;
 }

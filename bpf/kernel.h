@@ -250,6 +250,7 @@ struct kernfs_node {
 	struct kernfs_node *__parent;	/* since 6.15 */
 	const char *name;
 	u64 id;
+	void *priv;			/* of a folder: the cgroup */
 };
 
 struct kernfs_node___6_14 {
@@ -389,6 +390,10 @@ struct bpf_link {
 /* newer than the build machine's linux/bpf.h may be */
 enum bpf_prog_type___6_4 {
 	BPF_PROG_TYPE_NETFILTER___6_4 = 32,
+};
+
+struct bpf_refcount___6_4 {
+	u64 opaque[1];
 };
 
 /* the rest */

@@ -47,13 +47,14 @@ GLOBAL u64 first_sharer(u64 signal, u64 share)
 
 static __always_inline bool is_first(struct task_struct *task)
 {
-	u64 share = ADDRESS(task->SHARED), first;
+	u64 share, first;
 
-	if (task == task->group_leader)
+	if (task->pid == task->tgid)
 		return true;
-	if ((u64)task->group_leader->SHARED == share)
+	share = (u64)BPF_CORE_READ(task, SHARED);
+	if ((u64)BPF_CORE_READ(task, group_leader, SHARED) == share)
 		return false;
-	first = first_sharer(ADDRESS(task->signal), share);
+	first = first_sharer((u64)BPF_CORE_READ(task, signal), share);
 	return !first || first == ADDRESS(task);
 }
 

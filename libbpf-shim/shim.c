@@ -112,7 +112,17 @@ int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id)
 	return attach(it, pid || tid ? &info : NULL);
 }
 
-int task_iter_create(struct task_iter *it)
+int task_iter_attach_cgroups(struct task_iter *it)
+{
+	union bpf_iter_link_info info = {};
+
+	if (!it || it->prog_fd < 0)
+		return fail(it, "attach", EINVAL);
+	info.cgroup.order = BPF_CGROUP_ITER_DESCENDANTS_PRE;
+	return attach(it, &info);
+}
+
+int task_iter_resume(struct task_iter *it)
 {
 	union bpf_attr attr = {};
 	int fd;
@@ -121,8 +131,15 @@ int task_iter_create(struct task_iter *it)
 		return fail(it, "iter_create", EINVAL);
 	attr.iter_create.link_fd = it->link_fd;
 	fd = sys_bpf(BPF_ITER_CREATE, &attr);
+	return fd < 0 ? fail(it, "iter_create", errno) : fd;
+}
+
+int task_iter_create(struct task_iter *it)
+{
+	int fd = task_iter_resume(it);
+
 	if (fd < 0)
-		return fail(it, "iter_create", errno);
+		return fd;
 	it->progress->seq_num = ~0ull;
 	it->progress->walked = it->progress->rows = it->progress->shown = 0;
 	return fd;

@@ -13,7 +13,7 @@
 /* Only since 6.4 the verifier wants RCU pointers of a sleepable program locked; that kernel also brought this type. */
 void bpf_rcu_read_lock(void) __attribute__((section(".ksyms"), weak));
 void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
-#define HAVE_RCU_LOCK bpf_core_enum_value_exists(enum bpf_prog_type___6_4, BPF_PROG_TYPE_NETFILTER___6_4)
+#define HAVE_RCU_LOCK bpf_core_type_exists(struct bpf_refcount___6_4)
 #define RCU_LOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_lock(); } while (0)
 #define RCU_UNLOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_unlock(); } while (0)
 #endif
@@ -25,22 +25,22 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 #define COLUMNS(COL, MORE)                                                   \
 	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
 	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
-	COL(ppid, U64, 8, number_of(task->real_parent->group_leader->thread_pid), "Process ID of the parent; 0 where it is outside the pid namespace.") \
-	COL(uid, U64, 6, task->real_cred->euid.val, "Effective user ID.")    \
+	COL(ppid, U64, 8, number_of(BPF_CORE_READ(task, real_parent, group_leader, thread_pid)), "Process ID of the parent; 0 where it is outside the pid namespace.") \
+	COL(uid, U64, 6, BPF_CORE_READ(task, real_cred, euid.val), "Effective user ID.")    \
 	COL(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
 	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
-	MORE(gid, U64, 6, task->real_cred->egid.val, "Effective group ID.")  \
-	MORE(pgid, U64, 8, number_of(task->signal->pids[PIDTYPE_PGID]), "Process group ID; 0 where it is outside the pid namespace.") \
-	MORE(sid, U64, 8, number_of(task->signal->pids[PIDTYPE_SID]), "Session ID; 0 where it is outside the pid namespace.") \
+	MORE(gid, U64, 6, BPF_CORE_READ(task, real_cred, egid.val), "Effective group ID.")  \
+	MORE(pgid, U64, 8, number_of(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID])), "Process group ID; 0 where it is outside the pid namespace.") \
+	MORE(sid, U64, 8, number_of(BPF_CORE_READ(task, signal, pids[PIDTYPE_SID])), "Session ID; 0 where it is outside the pid namespace.") \
 	MORE(nice, S64, 4, task->static_prio - 120, "Nice value.")           \
 	MORE(prio, S64, 4, task->prio - 100, "Priority, as in /proc/PID/stat: 0 to 39, negative for real time.") \
 	MORE(policy, ENUM(POLICIES), 8, task->policy, "Scheduling policy.")  \
 	MORE(cpu, U64, 4, cpu_of(task), "Processor that it runs or last ran on.") \
-	MORE(threads, U64, 7, task->signal->nr_threads, "Number of threads of its process.") \
+	MORE(threads, U64, 7, BPF_CORE_READ(task, signal, nr_threads), "Number of threads of its process.") \
 	MORE(utime_ns, U64, 12, task->utime, "CPU time of the thread in user mode, as accounted; /proc scales the two to the run time.") \
 	MORE(stime_ns, U64, 12, task->stime, "CPU time of the thread in the kernel, as accounted.") \
 	MORE(start_ns, U64, 16, task->start_boottime, "Time of its start since boot.") \
-	MORE(vsize_kb, U64, 10, pages_kb(MM->total_vm), "Size of the address space.") \
+	MORE(vsize_kb, U64, 10, pages_kb(mapped(MM)), "Size of the address space.") \
 	MORE(rss_kb, U64, 9, pages_kb(resident(MM)), "Resident memory, as /proc/PID/statm; since 6.2 the kernel leaves out some pages of each processor.") \
 	MORE(minflt, U64, 9, task->min_flt, "Page faults of the thread without I/O.") \
 	MORE(majflt, U64, 7, task->maj_flt, "Page faults of the thread with I/O.") \
@@ -49,14 +49,14 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(wchan, SYMBOL, 24, waits_in(task), "Kernel function that the thread sleeps in.") \
 	MORE(cmdline, LONG, 40, cmdline_of(task), "Command line, blanks between its arguments, at most 4 KiB; Linux 5.18 or later.") \
 	MORE(exe, LONG, 32, exe_of(task), "Path of the executable file, as /proc/PID/exe.") \
-	MORE(cgroup_id, U64, 10, task->cgroups->dfl_cgrp->kn->id, "ID of its control group (v2), the inode number of its folder.") \
-	MORE(cgroup, LONG, 32, cgroup_of(task), "Path of its control group (v2), as in /proc/PID/cgroup.") \
+	MORE(cgroup_id, U64, 10, BPF_CORE_READ((struct kernfs_node *)node_of(task), id), "ID of its control group (v2), the inode number of its folder.") \
+	MORE(cgroup, LONG, 32, cgroup_path(node_of(task)), "Path of its control group (v2), as in /proc/PID/cgroup.") \
 	MORE(pid_ns, U64, 10, pid_ns_of(task), "Inode number of its pid namespace.") \
-	MORE(mnt_ns, U64, 10, NSPROXY->mnt_ns->ns.inum, "Inode number of its mount namespace.") \
-	MORE(net_ns, U64, 10, NSPROXY->net_ns->ns.inum, "Inode number of its network namespace.") \
-	MORE(user_ns, U64, 10, task->real_cred->user_ns->ns.inum, "Inode number of its user namespace.") \
+	MORE(mnt_ns, U64, 10, mnt_ns_of(NSPROXY), "Inode number of its mount namespace.") \
+	MORE(net_ns, U64, 10, net_ns_of(NSPROXY), "Inode number of its network namespace.") \
+	MORE(user_ns, U64, 10, BPF_CORE_READ(task, real_cred, user_ns, ns.inum), "Inode number of its user namespace.") \
 	MORE(kthread, BOOL, 7, task->flags & PF_KTHREAD, "Whether it is a thread of the kernel.") \
-	MORE(oom_score_adj, S64, 13, task->signal->oom_score_adj, "What is added to its score when memory runs out.")
+	MORE(oom_score_adj, S64, 13, BPF_CORE_READ(task, signal, oom_score_adj), "What is added to its score when memory runs out.")
 
 TABLE(tasks, "task", "5.8", "tasks", "Threads of every process, and the kernel's.")
 
@@ -68,54 +68,59 @@ DEFINE_WORDS(POLICIES);
 enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
 
 #define PF_KTHREAD 0x00200000
-#define CSS_ONLINE 2
 
 /* A kernel thread may borrow a process's memory; it is not its own. */
 static __always_inline struct mm_struct *mm_of(struct task_struct *task)
 {
-	return task->flags & PF_KTHREAD ? NULL : task->mm;
+	return task->flags & PF_KTHREAD ? NULL : BPF_CORE_READ(task, mm);
 }
 
-/* A field of them is 0 where they are NULL; the value is absent. */
+/* Where these are NULL, their fields read as 0, and the value is absent. */
 #define MM ({ struct mm_struct *mm_ = mm_of(task); if (!mm_) absent = true; mm_; })
-#define NSPROXY ({ struct nsproxy *nsproxy_ = task->nsproxy; if (!nsproxy_) absent = true; nsproxy_; })
+#define NSPROXY ({ struct nsproxy *nsproxy_ = BPF_CORE_READ(task, nsproxy); if (!nsproxy_) absent = true; nsproxy_; })
 
 static __always_inline u64 pages_kb(u64 pages)
 {
 	return pages << query.page_shift >> 10;
 }
 
-/* In functions of their own, as state_before_5_14(). */
-static __noinline u64 resident_before_6_2(struct mm_struct___6_1 *mm)
-{
-	s64 file = BPF_CORE_READ(mm, rss_stat.count[0].counter), anonymous = BPF_CORE_READ(mm, rss_stat.count[1].counter),
-	    shared = BPF_CORE_READ(mm, rss_stat.count[3].counter);
+enum { MM_FILEPAGES = 0, MM_ANONPAGES = 1, MM_SHMEMPAGES = 3 };
 
-	return (file < 0 ? 0 : file) + (anonymous < 0 ? 0 : anonymous) + (shared < 0 ? 0 : shared);
+/* Pages of a kind. A counter may be a little below zero. */
+static __always_inline s64 pages_of(struct mm_struct *mm, u32 kind)
+{
+	u64 offset;
+	s64 count = 0;
+
+	if (bpf_core_field_exists(mm->rss_stat[0].count))
+		offset = OFFSET(struct mm_struct, rss_stat[0].count) + kind * bpf_core_type_size(struct percpu_counter);
+	else
+		offset = OFFSET(struct mm_struct___6_1, rss_stat.count) + kind * sizeof(count);
+	bpf_probe_read_kernel(&count, sizeof(count), (void *)mm + offset);
+	return count < 0 ? 0 : count;
 }
 
-static __noinline u32 cpu_before_5_16(struct task_struct___5_15 *task)
+static __always_inline u64 mapped(struct mm_struct *mm)
 {
-	return BPF_CORE_READ(task, cpu);
+	return BPF_CORE_READ(mm, total_vm);
 }
 
 static __always_inline u64 resident(struct mm_struct *mm)
 {
-	s64 file, anonymous, shared;
-
-	if (!bpf_core_field_exists(mm->rss_stat[0].count))
-		return resident_before_6_2((void *)mm);
-	file = mm->rss_stat[0].count;
-	anonymous = mm->rss_stat[1].count;
-	shared = mm->rss_stat[3].count;
-	return (file < 0 ? 0 : file) + (anonymous < 0 ? 0 : anonymous) + (shared < 0 ? 0 : shared);
+	return pages_of(mm, MM_FILEPAGES) + pages_of(mm, MM_ANONPAGES) + pages_of(mm, MM_SHMEMPAGES);
 }
 
 static __always_inline u32 cpu_of(struct task_struct *task)
 {
+	u64 offset;
+	u32 cpu = 0;
+
 	if (bpf_core_field_exists(task->thread_info.cpu))
-		return task->thread_info.cpu;
-	return cpu_before_5_16((void *)task);
+		offset = OFFSET(struct task_struct, thread_info.cpu);
+	else
+		offset = OFFSET(struct task_struct___5_15, cpu);
+	bpf_probe_read_kernel(&cpu, sizeof(cpu), (void *)task + offset);
+	return cpu;
 }
 
 static __always_inline u64 waits_in(struct task_struct *task)
@@ -127,22 +132,28 @@ static __always_inline u64 waits_in(struct task_struct *task)
 	return frame;
 }
 
-static __always_inline u32 pid_ns_of(struct task_struct *task)
+/*
+ * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: it keeps one type's
+ * name for each of 31 hashes, and to look for another costs it half a millisecond.
+ */
+static __noinline u32 pid_ns_of(struct task_struct *task)
 {
-	struct pid *pid = task->thread_pid;
-	struct upid *upid = (void *)&pid->numbers + pid->level * bpf_core_type_size(struct upid);
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid *upid = (void *)&pid->numbers + BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
 
 	return BPF_CORE_READ(upid, ns, ns.inum);
 }
 
-static __always_inline long exe_of(struct task_struct *task)
+static __noinline long exe_of(struct task_struct *task)
 {
 	struct mm_struct *mm;
 	struct file *file;
 	long length = -1;
 
+	if (!mm_of(task))
+		return -1;
 	RCU_LOCK;
-	mm = mm_of(task);
+	mm = task->mm;
 	file = mm ? mm->exe_file : NULL;
 	if (file)
 		length = path_of(file);
@@ -150,16 +161,19 @@ static __always_inline long exe_of(struct task_struct *task)
 	return length;
 }
 
-static __always_inline long cgroup_of(struct task_struct *task)
+static __always_inline u32 mnt_ns_of(struct nsproxy *nsproxy)
 {
-	struct cgroup *cgroup = task->cgroups->dfl_cgrp;
-	long length = cgroup_path(ADDRESS(cgroup));
+	return BPF_CORE_READ(nsproxy, mnt_ns, ns.inum);
+}
 
-	if (length < 0 || cgroup->self.flags & CSS_ONLINE)
-		return length;
-	WORD(SOURCE(length)) = literal_word(" (deleted)", 0, 8);
-	WORD(SOURCE(length + 8)) = literal_word("d)", 0, 2);
-	return length + 10;
+static __always_inline u32 net_ns_of(struct nsproxy *nsproxy)
+{
+	return BPF_CORE_READ(nsproxy, net_ns, ns.inum);
+}
+
+static __noinline u64 node_of(struct task_struct *task)
+{
+	return (u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
 }
 
 #ifdef SLEEPABLE
@@ -183,9 +197,9 @@ static __always_inline long cmdline_of(struct task_struct *task)
 
 	if (!mm)
 		return -1;
-	start = mm->arg_start;
-	end = mm->arg_end;
-	title_end = mm->env_start == end ? mm->env_end : end;
+	start = BPF_CORE_READ(mm, arg_start);
+	end = BPF_CORE_READ(mm, arg_end);
+	title_end = BPF_CORE_READ(mm, env_start) == end ? BPF_CORE_READ(mm, env_end) : end;
 	size = end - start;
 	if (end <= start)
 		return -1;

@@ -30,6 +30,7 @@ export const E2BIG = 7;
 export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
+export const EOPNOTSUPP = 95;
 
 /** A program to load. */
 export interface Request {
@@ -42,6 +43,8 @@ export interface Request {
   tid?: number | undefined;
   /** The BPF map whose elements are read, by its ID. */
   map?: number | undefined;
+  /** Walk the tree of control groups. */
+  cgroups?: boolean | undefined;
   /** Keep the verifier's log; or of it only the line with the numbers, which costs next to nothing. */
   verbose?: boolean | "numbers" | undefined;
   /** Take no other way of loading than by libbpf, as on a kernel that cannot run a light skeleton; or, `false`, than by that. */
@@ -114,7 +117,7 @@ export class Program implements Disposable {
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;
       const tid = request.tid && findsThreads() ? request.tid : 0;
-      let result = shim.attach(handle, request.pid ?? 0, tid, map);
+      let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, tid, map);
       if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
       program.#check("attach", result);
     } catch (error) {
@@ -136,11 +139,22 @@ export class Program implements Disposable {
    * @throws {TaskIterError} the kernel refused the iterator, or a read failed
    */
   *pass(buffer: Uint8Array, enough: number): Generator<number, void, number> {
-    const fd = this.#check("iter_create", this.#shim.create(this.#handle));
+    let fd = this.#check("iter_create", this.#shim.create(this.#handle));
     try {
       let used = 0;
+      let resumed = false;
       for (;;) {
         const read = this.#read(fd, buffer.subarray(used, used + READ_SIZE));
+        if (read === -EOPNOTSUPP && !resumed) {
+          // A walk over cgroups has no second buffer. One that came to nothing will not come further.
+          const next = this.#check("iter_create", this.#shim.resume(this.#handle));
+          this.#shim.close(fd);
+          fd = next;
+          resumed = true;
+          continue;
+        }
+        this.#check("read", read);
+        resumed = false;
         used += read;
         if (read === 0 || used >= enough) used = (yield used) ?? 0;
         if (read === 0) return;
@@ -154,7 +168,7 @@ export class Program implements Disposable {
     for (;;) {
       const read = this.#shim.read(this.#handle, fd, buffer, buffer.length);
       // EAGAIN: a million elements in a row made no output.
-      if (read !== -EAGAIN && read !== -EINTR) return this.#check("read", read);
+      if (read !== -EAGAIN && read !== -EINTR) return read;
     }
   }
 

@@ -141,6 +141,7 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
       tid: table.iterator === "task" ? narrow("tid") : undefined,
       map: query.map,
+      cgroups: table.iterator === "cgroup",
     },
   };
 }

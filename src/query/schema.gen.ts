@@ -5,6 +5,14 @@ import type { ColumnType } from "./schema.ts";
 
 type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[]];
 export const generated: readonly (readonly [string, string, string, string, string, readonly Column[]])[] = [
+  ["cgroups", "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.", [
+    ["id",true,10,"ID: the inode number of its folder.","number",[]],
+    ["path",true,40,"Path in the hierarchy, as /proc/PID/cgroup shows it.","long",[]],
+    ["level",true,5,"How far below the root.","number",[]],
+    ["procs",false,6,"Processes whose first thread is in it, not below it.","number",[]],
+    ["populated",false,9,"Whether a process is in it or below it.","boolean",[]],
+    ["frozen",false,6,"Whether it is frozen, and all below it.","boolean",[]],
+  ]],
   ["dmabufs", "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).", [
     ["ino",true,10,"Inode number, as fstat gives it for the buffer's descriptors.","number",[]],
     ["size",true,12,"Size in bytes.","number",[]],
@@ -134,5 +142,17 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["user_ns",false,10,"Inode number of its user namespace.","number",[]],
     ["kthread",false,7,"Whether it is a thread of the kernel.","boolean",[]],
     ["oom_score_adj",false,13,"What is added to its score when memory runs out.","signed",[]],
+  ]],
+  ["vmas", "task_vma", "5.12", "mappings", "Memory mappings of every process.", [
+    ["pid",true,8,"Process ID.","number",[]],
+    ["comm",true,16,"Name of the process.","string",[]],
+    ["start",true,18,"Address of its first byte.","hex",[]],
+    ["end",true,18,"Address after its last byte.","hex",[]],
+    ["perms",true,5,"r, w, x or - in their place; s for shared, p for private.","string",[]],
+    ["offset",true,10,"Offset of its first byte in the file; 0 without a file.","number",[]],
+    ["dev",true,7,"Device of the file system, major:minor.","string",[]],
+    ["ino",true,10,"Inode number of the file.","number",[]],
+    ["path",true,40,"The file, or [heap], [stack], [vdso] and the like, as /proc/PID/maps shows it.","long",[]],
+    ["size_kb",false,10,"Size.","number",[]],
   ]],
 ];
