@@ -5,7 +5,9 @@ import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { readdirSync, readFileSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { Ajv } from "ajv";
 import { parse } from "csv-parse/sync";
-import { FORMATS } from "../src/mod.ts";
+import { FORMATS, libraries } from "../src/mod.ts";
+import { cstring } from "../src/native/shim.ts";
+import { plan } from "../src/query/plan.ts";
 import { type Column, tables } from "../src/query/schema.ts";
 import { Fixture, type Row, rows, taskIter, TemporaryFolder } from "./support.ts";
 
@@ -295,6 +297,29 @@ Deno.test("output far beyond the kernel's 32 KiB has every row once and none tor
   const text = taskIter("files", "--pid", pid).stdout.split("\n");
   equal(text.slice(1, -3).map((line) => Number(line.split(/ +/)[3])), fds);
   equal(text.at(-2), `=== Summary: ${fds.length} file descriptors shown ===`);
+});
+
+Deno.test("a row that the kernel makes again, for it did not fit, is read and counted once", async () => {
+  await using fixture = await Fixture.start("many", "3000");
+  const fds = readdirSync(`/proc/${fixture.pid}/fd`).map(Number).sort(numerically);
+  const { query } = plan({ table: "files", pid: fixture.pid }, "jsonl").request;
+  const shim = libraries("files.jsonl.so");
+  const it = shim.open(cstring("files_jsonl"));
+  equal([shim.configure(it, query, query.length, 0), shim.load(it), shim.attach(it, fixture.pid, 0, 0)], [0, 0, 0]);
+  const fd = shim.create(it);
+  // More than the kernel's buffer: it goes on until a row does not fit.
+  const buffer = new Uint8Array(64 * 1024);
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let read; (read = shim.read(fd, buffer, buffer.length)) > 0;) {
+    text += decoder.decode(buffer.subarray(0, read), { stream: true });
+  }
+  const counts = new BigUint64Array(2);
+  shim.progress(it, counts);
+  shim.close(fd);
+  shim.free(it);
+  equal(text.trimEnd().split("\n").map((line) => JSON.parse(line).fd), fds);
+  equal([...counts].map(Number), [fds.length, fds.length]);
 });
 
 Deno.test("the stacks of 500 threads are all there, each once", async () => {
