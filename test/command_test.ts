@@ -3,6 +3,7 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { parse } from "csv-parse/sync";
+import { before } from "../src/cli/explain.ts";
 import { FORMATS } from "../src/mod.ts";
 import { tables } from "../src/query/schema.ts";
 import { executable, Fixture, root, rows, run, taskIter } from "./support.ts";
@@ -189,4 +190,11 @@ Deno.test("--verbose shows the verifier's log on standard error only", () => {
 Deno.test("--interval and --count read again, in json one array each", () => {
   const { status, stdout } = run(executable, ["files", "--pid", "2147483647", "-f", "json", "--interval", "1ms", "--count", "3"]);
   equal([status, stdout], [0, "[]\n[]\n[]\n"]);
+});
+
+Deno.test("before() orders kernel versions by their numbers", () => {
+  for (const [a, b] of [["5.9.0", "5.10"], ["5.10.0-33-cloud-amd64", "5.11"], ["6.1", "6.16"], ["4.19.0", "5.8"]] as const) {
+    equal([before(a, b), before(b, a.replace(/-.*/, ""))], [true, false]);
+  }
+  for (const same of ["5.8", "6.16"]) equal([before(`${same}.3-amd64`, same), before(same, same)], [false, false]);
 });
