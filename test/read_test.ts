@@ -29,9 +29,9 @@ const procStack = (pid: number, tid = pid) =>
   );
 
 Deno.test("files shows the descriptors of a named process, as /proc does", async () => {
-  await using fixture = await Fixture.start("name", "fixture-one");
+  await using fixture = await Fixture.start("name", `one-${Deno.pid}`);
   const expected = readdirSync(`/proc/${fixture.pid}/fd`).map((fd) => ({ pid: fixture.pid, fd: Number(fd) }));
-  equal(rows("files", "fixture-one", "--columns=pid,fd"), expected);
+  equal(rows("files", `one-${Deno.pid}`, "--columns=pid,fd"), expected);
 });
 
 /** The `type` of a file, by its mode. */
@@ -158,14 +158,15 @@ Deno.test("stacks as text is the tutorial's block for each thread and a summary"
 });
 
 Deno.test("files as text is the tutorial's table, header first though the first elements are filtered out, and a summary", async () => {
-  await using fixture = await Fixture.start("name", "the-last-one");
-  const { stdout } = taskIter("files", "the-last-one");
+  const name = `last-${Deno.pid}`;
+  await using fixture = await Fixture.start("name", name);
+  const { stdout } = taskIter("files", name);
   const [header, ...lines] = stdout.split("\n");
   equal(header, "COMM                  PID      TID     FD FILE_OPS");
   const fds = readdirSync(`/proc/${fixture.pid}/fd`);
   equal(lines.slice(fds.length), ["", `=== Summary: ${fds.length} file descriptors shown ===`, ""]);
   lines.slice(0, fds.length).forEach((line, i) => {
-    const [, pid, tid, fd] = /^the-last-one {6}(.{7}) (.{8}) (.{6}) \w+$/.exec(line)!.map(Number);
+    const [, pid, tid, fd] = /^(.{16}) (.{8}) (.{8}) (.{6}) \w+$/.exec(line)!.slice(1).map(Number);
     equal([pid, tid, fd], [fixture.pid, fixture.pid, Number(fds[i])]);
   });
   match(taskIter("files", "no such name").stdout, /^COMM .*\n\n=== Summary: 0 file descriptors shown ===\n$/);
@@ -258,7 +259,7 @@ Deno.test("a thread's hostile name is that name in data and harmless in text", a
       equal(parse(taskIter(...args, "-f", "csv").stdout, { columns: true }), expected.map((row) => ({ ...row, pid })));
       const lines = taskIter(...args, "--no-header").stdout.trimEnd().split("\n");
       equal(lines.map((line) => line.replace(/ +\d+$/, "")), expected.map(() => shown));
-      equal(rows(table, "--comm", name, "-c", "comm,pid"), expected);
+      equal(rows(table, "--comm", name, "-w", `pid == ${pid}`, "-c", "comm,pid"), expected);
     }
     match(taskIter("--pid", pid).stdout, /^=== Task: /);
     equal(taskIter("--pid", pid).stdout.split(" (pid=")[0], `=== Task: ${shown}`);
