@@ -37,7 +37,7 @@ export interface Plan {
   predicate: Predicate | undefined;
   flags: number;
   /** How many CPUs are possible; asked for by tables that read elements of per-CPU maps. */
-  cpus: number;
+  cpus?: number;
 }
 
 /**
@@ -61,7 +61,7 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(FLAGS, plan.flags, true);
   view.setUint32(CELL_MAX, Math.floor(LONG_STRINGS_MAX / Math.max(1, plan.long)), true);
   view.setUint8(LAST, plan.columns.at(-1) ?? 0);
-  view.setUint16(CPUS, plan.cpus, true);
+  view.setUint16(CPUS, plan.cpus ?? 0, true);
   const predicate = plan.predicate;
   if (!predicate) return bytes;
   let where = 0n;
