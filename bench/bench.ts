@@ -238,14 +238,23 @@ async function many(processes: number, descriptors: number): Promise<{ rows: num
   const { stderr } = spawnSync(executable, [...args, "--stats"], { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" });
   const rows = Number(/^([0-9]+) rows/m.exec(stderr)?.[1]);
   const { it } = walk({ it: { query: { table: "files", columns: ["comm", "pid", "fd", "type", "mode"] }, format: "json" } }, 5);
-  return { rows, ms: it.ms, mb: race({ it: [executable, ...args] }, SLOW_ROUNDS).it.mb };
+  return { rows, ms: it.ms, mb: runOnce([executable, ...args]).mb };
 }
 
 async function growth(): Promise<void> {
   say("growth and memory");
   const few = race({ it: [executable, "files", "-f", "json", "-w", "fd < 3", "--pid", String(Deno.pid)] }).it.mb;
-  const small = await many(100, 1000);
-  const large = await many(100, 10_000);
+  const smalls = [], larges = [];
+  for (let round = 0; round < SLOW_ROUNDS; round++) {
+    smalls.push(await many(100, 1000));
+    larges.push(await many(100, 10_000));
+  }
+  const middle = (runs: Awaited<ReturnType<typeof many>>[]) => ({
+    rows: runs[0]!.rows,
+    ms: median(runs.map(({ ms, rows }) => ms / rows)) * runs[0]!.rows,
+    mb: median(runs.map(({ mb }) => mb)),
+  });
+  const [small, large] = [middle(smalls), middle(larges)];
   const ratio = large.ms / small.ms / (large.rows / small.rows);
   lines.push({
     what: `growth, files, ${large.rows} rows`,

@@ -4,7 +4,7 @@
  * FILE in the place of an iterator's descriptor. On standard error: nanoseconds and bytes.
  */
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import process from "node:process";
 import { write } from "../src/cli/output.ts";
 import { Program } from "../src/native/program.ts";
@@ -22,6 +22,8 @@ const shim: Shim = {
   load: () => 0,
   attach: () => 0,
   create: () => openSync(file, "r"),
+  read: (_, fd, buffer, size) => readSync(fd, buffer as Uint8Array, 0, size, null),
+  close: (fd) => (closeSync(fd), 0),
   stamp: () => 0,
   progress: () => 0,
   pin: () => 0,

@@ -29,7 +29,7 @@ static __always_inline void hide(u32 i, u32 from, u32 size)
 }
 
 /* 6.2 and 6.3 have no sizes: a lock is 4 bytes, a pointer 8, all else 16. */
-BODY hide_field(u32 i, void *unused)
+BODY(hide_field)
 {
 	u64 at = hidden_record + bpf_core_field_offset(struct btf_record, fields) +
 		 i * bpf_core_type_size(struct btf_field);
@@ -102,7 +102,7 @@ static __always_inline u64 is_less(u64 a, u64 b)
 }
 
 /* Kernel objects begin and end at multiples of four bytes. */
-BODY hide_part(u32 i, void *unused)
+BODY(hide_part)
 {
 	u64 from = hidden_from[i & (MAX_HIDDEN - 1)], to = hidden_to[i & (MAX_HIDDEN - 1)], at = hex_at;
 	u64 low = ~is_less(at, from) & is_less(at, to), high = ~is_less(at + 4, from) & is_less(at + 4, to);
@@ -120,7 +120,7 @@ GLOBAL int hide_parts(void)
 }
 
 /* Eight bytes, sixteen digits; between two values a ";". */
-BODY put_eight(u32 i, void *unused)
+BODY(put_eight)
 {
 	u32 at = row_len, left = bytes_size - hex_at, size = left < 8 ? left : 8;
 	u64 word = 0;
@@ -151,7 +151,6 @@ BODY put_eight(u32 i, void *unused)
 	row_len = at;
 	return 0;
 }
-LONG_BODY(put_eight)
 
 /* At most so many words: even of one digit pair and a ";", they fill a row. */
 #define MAX_WORDS 8192
@@ -165,7 +164,7 @@ GLOBAL int put_bytes(u64 address, u32 limit)
 	hex_limit = limit;
 	hex_cut = 0;
 	if (bytes_size && bytes_count)
-		LONG_LOOP(MAX_WORDS, put_eight);
+		LOOP(MAX_WORDS, put_eight);
 	if (hex_cut) {
 		row_len = limit;
 		LITERAL("\xe2\x80\xa6");

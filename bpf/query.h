@@ -15,7 +15,7 @@
 enum {
 	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
 	MAX_TESTS = 64,		/* comparisons of one --where */
-	POOL_SIZE = 2048,	/* bytes of all its strings together */
+	POOL_SIZE = 2048,	/* bytes of all its strings together; a power of two, for the verifier */
 	STAMP_SIZE = 64,
 
 	/* where a test may jump besides to another test */
@@ -32,7 +32,6 @@ enum {
 	QUERY_BLOCKS = 1,	/* text of stacks: the block of lines of the tutorial, not columns */
 	QUERY_STAMP = 2,	/* jsonl: each object starts with "t", the time in stamp[] */
 	QUERY_SHARED = 4,	/* several readers may run the program at once (pinned) */
-	QUERY_THREAD = 8,	/* the predicate allows one thread only */
 };
 
 /* One comparison. Numbers: lo <= value <= hi, biased by 1 << 63 where the column is signed, so that all compare unsigned. */

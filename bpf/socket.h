@@ -72,7 +72,7 @@ static __always_inline void find_zeros(u32 zeros)
 }
 
 /* A group after its colon; of a run of zeros the first one as two colons and the others as nothing. */
-BODY put_group(u32 i, void *unused)
+BODY(put_group)
 {
 	u32 group = address[i * 2 & 15] << 8 | address[(i * 2 + 1) & 15];
 	u32 digits = 1 + (group > 0xf) + (group > 0xff) + (group > 0xfff);

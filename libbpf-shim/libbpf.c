@@ -98,7 +98,7 @@ int loader_load(struct task_iter *it)
 	if (!program || !bss || offset < 0)
 		return -EINVAL;
 	if (it->log)
-		bpf_program__set_log_level(program, 1);
+		bpf_program__set_log_level(program, it->log_level);
 	print_to = it->log;
 	error = bpf_object__load(it->object);
 	print_to = NULL;

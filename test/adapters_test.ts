@@ -8,6 +8,7 @@ import { Fixture, root, run, TemporaryFolder } from "./support.ts";
 Deno.test("the adapters of Deno, Node.js and Bun keep one contract and read the same rows", async (test) => {
   using folder = new TemporaryFolder();
   await using fixture = await Fixture.start("descriptors", folder.path);
+  await fixture.settle();
   // Laid out as the sources are: libraries in ../build, packages above.
   using bundled = new TemporaryFolder();
   for (const name of ["build", "node_modules"]) symlinkSync(root + name, `${bundled.path}/${name}`);

@@ -67,20 +67,20 @@ function takesOnlyItsOwnQuery(shim: Shim, it: Handle, query: Uint8Array): void {
 }
 
 /** What one pass reads, `size` bytes at a time. */
-function readAll(shim: Shim, fd: number, size: number): string {
+function readAll(shim: Shim, it: Handle, fd: number, size: number): string {
   const buffer = new Uint8Array(size + 2).fill(0x21);
   const decoder = new TextDecoder();
   let text = "";
   for (;;) {
     // The array's own part of its buffer: neither its beginning nor what follows.
-    const read = shim.read(fd, buffer.subarray(1, size + 1), size);
+    const read = shim.read(it, fd, buffer.subarray(1, size + 1), size);
     ok(read >= 0);
     if (read === 0) break;
     text += decoder.decode(buffer.subarray(1, read + 1), { stream: true });
   }
   equal([buffer[0], buffer[size + 1]], [0x21, 0x21]);
   equal(shim.close(fd), 0);
-  equal(shim.read(fd, buffer, size), -EBADF);
+  equal(shim.read(it, fd, buffer, size), -EBADF);
   equal(shim.close(fd), -EBADF);
   return text;
 }
@@ -117,7 +117,7 @@ function readsATable(shim: Shim, pid: number): void {
     equal(shim.stamp(it, cstring(time)), 0);
     const fd = shim.create(it);
     ok(fd >= 0);
-    const text = readAll(shim, fd, time.length === STAMP_MAX ? 1 : 1000);
+    const text = readAll(shim, it, fd, time.length === STAMP_MAX ? 1 : 1000);
     const lines = text.split("\n").slice(0, -1);
     equal(shim.progress(it, counts), 0);
     equal(Number(counts[1]), lines.length);
@@ -142,7 +142,7 @@ function holdsSeveral(shim: Shim, pid: number): void {
     equal(shim.attach(it, 0, 0, 0), 0);
     return it;
   });
-  const [own, other] = handles.map((it) => readAll(shim, shim.create(it), 4096));
+  const [own, other] = handles.map((it) => readAll(shim, it!, shim.create(it), 4096));
   match(own!, /^\{"fd":0\}\n/);
   equal(other, "");
   for (const it of handles) shim.free(it);
@@ -152,7 +152,7 @@ function holdsSeveral(shim: Shim, pid: number): void {
 function refusesAnotherLayout(shim: Shim): void {
   for (const version of [LAYOUT + 1, LAYOUT - 1, 2 << 16 | LAYOUT & 0xffff, 0]) {
     const other = new Proxy(shim, {
-      get(shim, name: keyof Shim) {
+      get(_, name: keyof Shim) {
         if (name === "version") return () => version;
         throw new Error(`${name} was called`);
       },

@@ -59,12 +59,15 @@ const cell: Record<Format, (output: string) => string | null> = {
 class Cells implements Disposable {
   readonly #programs: [Format, Program][];
 
-  /** @param cellMax bytes after which a long string is cut, where it is not to be the usual number */
-  constructor(query: Query, cellMax = LONG_STRINGS_MAX) {
+  /**
+   * @param libbpf loaded as before Linux 5.17, with the loops of those kernels
+   * @param cellMax bytes after which a long string is cut, where it is not to be the usual number
+   */
+  constructor(query: Query, libbpf: boolean, cellMax = LONG_STRINGS_MAX) {
     this.#programs = FORMATS.map((format) => {
       const { request } = plan(query, format);
       new DataView(request.query.buffer).setUint32(CELL_MAX, cellMax, true);
-      return [format, Program.load(libraries, request)];
+      return [format, Program.load(libraries, { ...request, libbpf })];
     });
   }
 
@@ -87,6 +90,9 @@ const CELL_MAX = (() => {
   const [one, two] = [1, 2].map((long) => encode({ columns: [0], long, predicate: undefined, flags: 0 }));
   return one!.findIndex((byte, i) => byte !== two![i]) & ~3;
 })();
+
+/** Both ways of loading, which are programs of their own. */
+const WAYS = [[false, "light"], [true, "libbpf"]] as const;
 
 const inEveryFormat = (text: string | null) => Object.fromEntries(FORMATS.map((format) => [format, text]));
 
@@ -123,38 +129,42 @@ const names = (max: number, minLength = 0) =>
     new Uint8Array(Buffer.concat(parts).subarray(0, max))
   ).filter((bytes) => bytes.length >= minLength);
 
-Deno.test("any bytes as a thread's name come back from every format", async () => {
-  using folder = new TemporaryFolder();
-  await using fixture = await Fixture.start("names", folder.path);
-  using cells = new Cells({ table: "stacks", pid: fixture.pid, columns: ["comm"] });
-  await fc.assert(
-    fc.asyncProperty(names(15), async (name) => {
-      await fixture.tell(`name ${hex(name)}`);
-      equal(cells.read(), inEveryFormat(decode(name)));
-    }),
-    { numRuns: 500 },
-  );
-});
+for (const [libbpf, way] of WAYS) {
+  Deno.test(`any bytes as a thread's name come back from every format: ${way}`, async () => {
+    using folder = new TemporaryFolder();
+    await using fixture = await Fixture.start("names", folder.path);
+    using cells = new Cells({ table: "stacks", pid: fixture.pid, columns: ["comm"] }, libbpf);
+    await fc.assert(
+      fc.asyncProperty(names(15), async (name) => {
+        await fixture.tell(`name ${hex(name)}`);
+        equal(cells.read(), inEveryFormat(decode(name)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+}
 
-Deno.test("any bytes as a file's name come back from every format", async () => {
-  using folder = new TemporaryFolder();
-  await using fixture = await Fixture.start("names", folder.path);
-  using cells = new Cells({ table: "files", pid: fixture.pid, where: "fd == 100", columns: ["path"] });
-  const fileNames = names(255, 1).map((bytes) => bytes.map((byte) => byte === 0x2f ? 0x5f : byte))
-    .filter((bytes) => !["", ".", ".."].includes(String.fromCharCode(...bytes)));
-  await fc.assert(
-    fc.asyncProperty(fileNames, async (name) => {
-      await fixture.tell(`file ${hex(name)}`);
-      equal(cells.read(), inEveryFormat(`${folder.path}/${decode(name)}`));
-    }),
-    { numRuns: 300 },
-  );
-});
+for (const [libbpf, way] of WAYS) {
+  Deno.test(`any bytes as a file's name come back from every format: ${way}`, async () => {
+    using folder = new TemporaryFolder();
+    await using fixture = await Fixture.start("names", folder.path);
+    using cells = new Cells({ table: "files", pid: fixture.pid, where: "fd == 100", columns: ["path"] }, libbpf);
+    const fileNames = names(255, 1).map((bytes) => bytes.map((byte) => byte === 0x2f ? 0x5f : byte))
+      .filter((bytes) => !["", ".", ".."].includes(String.fromCharCode(...bytes)));
+    await fc.assert(
+      fc.asyncProperty(fileNames, async (name) => {
+        await fixture.tell(`file ${hex(name)}`);
+        equal(cells.read(), inEveryFormat(`${folder.path}/${decode(name)}`));
+      }),
+      { numRuns: 300 },
+    );
+  });
+}
 
 Deno.test("every single byte, alone and after another, comes back from every format", async () => {
   using folder = new TemporaryFolder();
   await using fixture = await Fixture.start("names", folder.path);
-  using cells = new Cells({ table: "stacks", pid: fixture.pid, columns: ["comm"] });
+  using cells = new Cells({ table: "stacks", pid: fixture.pid, columns: ["comm"] }, false);
   for (let byte = 1; byte < 256; byte++) {
     for (const name of [[byte], [0x61, byte, 0x62], [0xc2, byte], [0xe2, 0x80, byte, 0x22]]) {
       await fixture.tell(`name ${hex(new Uint8Array(name))}`);
@@ -201,8 +211,10 @@ for (const [what, name] of Object.entries(LONG_NAMES)) {
     mkdirSync(`${folder.path}/deep`);
     await using deep = await DeepFolder.start(`${folder.path}/deep`, name, 4050);
     ok(deep.bytes.length > 3800);
-    using cells = new Cells({ table: "files", pid: deep.pid, where: "fd == 100", columns: ["path"] });
-    equal(cells.read(), inEveryFormat(decode(deep.bytes)));
+    for (const [libbpf] of WAYS) {
+      using cells = new Cells({ table: "files", pid: deep.pid, where: "fd == 100", columns: ["path"] }, libbpf);
+      equal(cells.read(), inEveryFormat(decode(deep.bytes)));
+    }
   });
 }
 
@@ -214,7 +226,7 @@ Deno.test("a string that is too long for its cell is cut at a character and mark
     await using deep = await DeepFolder.start(`${folder.path}/deep`, name, 1500);
     const whole = decode(deep.bytes);
     for (const limit of [0, 1, 60, 500, 501, 502, 503, 504, 505, 506]) {
-      using cells = new Cells({ table: "files", pid: deep.pid, where: "fd == 100", columns: ["path"] }, limit);
+      using cells = new Cells({ table: "files", pid: deep.pid, where: "fd == 100", columns: ["path"] }, false, limit);
       for (const [format, shown] of Object.entries(cells.read())) {
         ok(shown!.endsWith("…"), `${what}, ${format}, ${limit}: no mark`);
         ok(whole.startsWith(shown!.slice(0, -1)), `${what}, ${format}, ${limit}: ${shown}`);
@@ -230,7 +242,7 @@ Deno.test("a path longer than PATH_MAX is absent, as /proc cannot read it", asyn
   using folder = new TemporaryFolder();
   mkdirSync(`${folder.path}/deep`);
   await using deep = await DeepFolder.start(`${folder.path}/deep`, encode8("a".repeat(200)), 6000);
-  using cells = new Cells({ table: "files", pid: deep.pid, where: "fd == 100", columns: ["path"] });
+  using cells = new Cells({ table: "files", pid: deep.pid, where: "fd == 100", columns: ["path"] }, false);
   equal(cells.read(), { text: "-", csv: "", json: null, jsonl: null });
 });
 

@@ -529,6 +529,14 @@ static void mode_dmabuf(char **arguments)
 	printf("{\"ino\":%llu,\"size\":%llu}\n", inode_of(buffer), create.size);
 }
 
+/* nonblocking COMMAND [ARGUMENT ...]: becomes that command, with a standard output that does not wait. */
+static void mode_nonblocking(char **arguments)
+{
+	check(fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK) == 0, "fcntl");
+	execv(arguments[0], arguments);
+	check(0, arguments[0]);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(char **arguments);
@@ -546,6 +554,7 @@ static const struct {
 	{ "programs", mode_programs },
 	{ "socket-maps", mode_socket_maps },
 	{ "dmabuf", mode_dmabuf },
+	{ "nonblocking", mode_nonblocking },
 };
 
 int main(int count, char **arguments)

@@ -159,19 +159,22 @@ Deno.test("--map that is missing or wrong is an error that lists the candidates"
     match(stderr, message);
     return stderr;
   };
-  for (
-    const args of [["elems"], ["elems", "--map", "nosuch"], ["elems", "--map", "4294967295"], ["elems", "--map", String(stack)]]
-  ) {
-    const stderr = fails(args, new RegExp(`^  ${hash} fixture_hash hash$`, "m"));
-    match(stderr, new RegExp(`^  ${large} fixture_large array$`, "m"));
-    ok(!stderr.includes("rodata"), "none of its own");
-    ok(!stderr.includes("  " + stack), "none that it cannot read");
+  for (const args of [[], ["--map", "nosuch"], ["--map", "4294967295"], ["--map", String(stack)]]) {
+    const stderr = fails(["elems", ...args], new RegExp(` ${hash} fixture_hash \\(hash\\), `));
+    match(stderr, new RegExp(` ${large} fixture_large \\(array\\), `));
+    ok(!stderr.includes(`${stack} fixture_stack`), "none that it cannot read");
   }
-  fails(["elems"], /^task-iter: elems reads one BPF map: say which, --map ID or --map NAME; there are$/m);
-  fails(["elems", "--map", "nosuch"], /^task-iter: there is no map nosuch; there are$/m);
-  fails(["elems", "--map", String(stack)], /is of type stack, which elems cannot read/);
-  const twins = fails(["elems", "--map", "fixture_twin"], /several maps have the name fixture_twin/);
-  equal(twins.trimEnd().split("\n").slice(1), [frozen, twin].map((id) => `  ${id} fixture_twin array`));
+  // The kernel drops the maps of a process that has ended a little later.
+  const own = () => /maps_jso\.bss/.test(fails(["elems"], /./));
+  ok(Array.from({ length: 100 }).some(() => !run("sleep", ["0.02"]).status && !own()), "none of its own");
+  fails(["elems"], /^task-iter: elems reads one BPF map, --map ID or --map NAME says which: /);
+  fails(["elems", "--map", "nosuch"], /^task-iter: there is no map nosuch: /);
+  fails(["elems", "--map", String(stack)], /^task-iter: map [0-9]+ is of type stack, which elems cannot read: /);
+  const both = [frozen, twin].map((id) => `${id} fixture_twin (array)`).join(", ");
+  equal(
+    fails(["elems", "--map", "fixture_twin"], /./),
+    `task-iter: several maps have the name fixture_twin, --map ID says which: ${both}\n`,
+  );
   fails(["maps", "--map", "1"], /maps does not read a map: --map is for elems, sk-storage, sockmap/);
 });
 

@@ -158,14 +158,15 @@ Deno.test("plan() takes columns in any order, all, or those by default", () => {
 });
 
 Deno.test("plan() narrows the walk only to what the whole predicate fixes", () => {
-  const narrowed = (where: string) => {
-    const { pid, tid } = plan({ table: "files", where }, "json").request;
+  const narrowed = (where: string, table = "stacks") => {
+    const { pid, tid } = plan({ table, where }, "json").request;
     return [pid, tid];
   };
   equal(narrowed("pid == 12"), [12, undefined]);
   equal(narrowed("pid == 12 && tid == 13"), [12, 13]);
-  equal(narrowed("(fd > 3 && (pid == 12))"), [12, undefined]);
-  for (const where of ["pid == 12 || fd == 0", "pid != 12", "!(pid == 12)", "pid >= 12", "pid in (12, 13)"]) {
+  equal(narrowed("pid == 12 && tid == 13", "files"), [12, undefined]); // a thread's descriptors show with its leader
+  equal(narrowed("(fd > 3 && (pid == 12))", "files"), [12, undefined]);
+  for (const where of ["pid == 12 || depth == 0", "pid != 12", "!(pid == 12)", "pid >= 12", "pid in (12, 13)"]) {
     equal(narrowed(where), [undefined, undefined]);
   }
 });

@@ -2,7 +2,7 @@
 /** What the tests share: the executable, fixture processes, temporary folders. */
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 
 export const root = new URL("..", import.meta.url).pathname;
@@ -40,7 +40,7 @@ export function rows(...args: string[]): Row[] {
 }
 
 /** test/fixture.c, built when it is newer than what was built. */
-function fixtureProgram(): string {
+export function fixtureProgram(): string {
   const source = `${root}test/fixture.c`;
   const program = `${root}build/fixture`;
   const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -76,6 +76,16 @@ export class Fixture implements AsyncDisposable {
       child.stderr.on("data", (data) => errors += data);
       child.on("exit", (code) => reject(new Error(`fixture ${mode} ended with ${code}: ${errors}`)));
     });
+  }
+
+  /** Waits until every thread waits for its end: from then on its stacks are the same. */
+  async settle(): Promise<void> {
+    const waits = (tid: string) => {
+      const task = `/proc/${this.pid}/task/${tid}`;
+      return / [SZ] /.test(readFileSync(`${task}/stat`, "latin1").split(")").at(-1)!.slice(0, 4)) &&
+        /_read\+|_pause\+|_poll\+|^$/.test(readFileSync(`${task}/stack`, "latin1"));
+    };
+    while (!readdirSync(`/proc/${this.pid}/task`).every(waits)) await new Promise((resolve) => setTimeout(resolve, 2));
   }
 
   /** One line to its standard input; its answer. */

@@ -93,8 +93,7 @@ int dump(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	step(ctx->meta);
-	/* A walk of one thread is about that thread. */
-	if (!(query.flags & QUERY_THREAD) && !is_first(task))
+	if (!is_first(task))
 		return 0;
 	FILTER;
 	WRITE;

@@ -2,6 +2,7 @@
 /** Commands, options and help. */
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import whereHelp from "../../docs/where.md" with { type: "text" };
 import manifest from "../../deno.json" with { type: "json" };
 import { type Format, FORMATS, type Libraries } from "../native/program.ts";
 import { findTable, MAP_TYPES, type Query, UsageError } from "../query/plan.ts";
@@ -36,6 +37,7 @@ Examples:
   task-iter files --pid 1 -f json       what process 1 has open
   task-iter files -w 'deleted == true && size > 100M' -c pid,comm,size,path
   task-iter tables files                the columns of a table
+  task-iter help where                  the language of --where, with examples
 
 Exit status: 0 done; 1 output or run-time failure; 2 wrong command line;
 3 the kernel cannot be asked.`;
@@ -149,6 +151,17 @@ export function run(words: string[], libraries: Libraries): void {
     .description("list the tables, or one table's columns")
     .argument("[table]")
     .action((name) => listTables(name, program.opts().format));
+  program.helpCommand(false).command("help")
+    .description("this help, a command's, or a topic's: where")
+    .argument("[topic]")
+    .action((topic) => {
+      const command = program.commands.find((command) => command.name() === topic);
+      if (topic === undefined) return write(program.helpInformation() + HELP + "\n");
+      if (topic === "where") return write(whereHelp);
+      if (command) return write(command.helpInformation());
+      const near = nearest(topic, ["where", ...program.commands.map((command) => command.name())]);
+      throw new UsageError(`there is no help on ${topic}${near ? ` (did you mean ${near}?)` : ""}: help where, or help COMMAND`);
+    });
   try {
     program.parse(words, { from: "user" });
   } catch (error) {

@@ -15,7 +15,7 @@ export const functions = {
   load: { parameters: ["handle"], result: "i32" },
   attach: { parameters: ["handle", "u32", "u32", "u32"], result: "i32" }, // pid, tid, map_id
   create: { parameters: ["handle"], result: "i32" },
-  read: { parameters: ["i32", "bytes", "u32"], result: "i32" }, // int fd, void *buffer, size
+  read: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, void *buffer, size
   close: { parameters: ["i32"], result: "i32" }, // int fd
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
   progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[2]

@@ -3,7 +3,7 @@
 
 import type { Format, Request } from "../native/program.ts";
 import { possibleCpus } from "./cpus.ts";
-import { encode, QUERY_BLOCKS, QUERY_STAMP, QUERY_THREAD } from "./query.ts";
+import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
 
@@ -47,6 +47,9 @@ export interface Plan {
   request: Request;
 }
 
+/** PID_MAX_LIMIT of include/linux/threads.h: no number of a process or thread is larger. */
+const PID_MAX = 4 * 1024 * 1024;
+
 /** The table of that name. @throws {UsageError} there is none */
 export function findTable(name: string): Table {
   const table = tables.find((table) => table.name === name);
@@ -55,7 +58,8 @@ export function findTable(name: string): Table {
   throw new UsageError(`there is no table ${name}${near ? ` (did you mean ${near}?)` : ""}: task-iter tables lists them`);
 }
 
-function chooseColumns(table: Table, names: readonly string[]): number[] {
+function chooseColumns(table: Table, words: readonly string[]): number[] {
+  const names = words.map((word) => word.trim());
   if (names.length === 1 && names[0] === "all") return table.columns.map((_, i) => i);
   const numbers = names.map((name) => {
     const number = table.columns.findIndex((column) => column.name === name);
@@ -77,6 +81,9 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
     if (!has(column)) throw new UsageError(`${table.name} has no column ${column}: its rows belong to no task`);
     if (column === "comm" && new TextEncoder().encode(String(value)).length > 15) {
       throw new UsageError(`a thread's name has at most 15 bytes: ${value}`);
+    }
+    if (column !== "comm" && (!Number.isSafeInteger(value) || Number(value) < 0)) {
+      throw new UsageError(`${column} is the number of a ${column === "pid" ? "process" : "thread"}, not ${value}`);
     }
     parts.push(equals(table, column, String(value)));
   }
@@ -100,7 +107,10 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
   const numbers = chooseColumns(table, query.columns ?? byDefault);
   const columns = numbers.map((number) => table.columns[number]!);
   const expression = expressionOf(table, query);
-  const narrow = (name: string) => fixed(expression, table.columns.findIndex((column) => column.name === name));
+  const narrow = (name: string) => {
+    const value = fixed(expression, table.columns.findIndex((column) => column.name === name));
+    return value !== undefined && value > 0 && value <= PID_MAX ? value : undefined;
+  };
   let predicate;
   try {
     predicate = expression && compile(expression);
@@ -126,11 +136,12 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         columns: numbers,
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
-        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (narrow("tid") === undefined ? 0 : QUERY_THREAD),
+        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
         ...(table.name === "elems" && { cpus: possibleCpus() }),
       }),
       pid: walksTasks ? narrow("pid") : undefined,
-      tid: walksTasks ? narrow("tid") : undefined,
+      // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
+      tid: table.iterator === "task" ? narrow("tid") : undefined,
       map: query.map,
     },
   };

@@ -23,7 +23,6 @@ const POOL = TEST + MAX_TESTS * TEST_SIZE;
 export const QUERY_BLOCKS = 1;
 export const QUERY_STAMP = 2;
 export const QUERY_SHARED = 4;
-export const QUERY_THREAD = 8;
 
 /** Output bytes that a row's long strings may have together, so that the row fits the kernel's 32 KiB with its other cells. */
 export const LONG_STRINGS_MAX = 25_000;
