@@ -30,6 +30,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void check(int good, const char *what)
@@ -459,19 +460,31 @@ static void print_ports(const char *key, int fd)
 	printf(",\"%s\":{\"ino\":%llu,\"local\":%u,\"remote\":%u}", key, inode_of(fd), ntohs(local.sin6_port), ntohs(remote.sin6_port));
 }
 
-/* The BTF that a map for socket storage must have: [1] int, [2] unsigned long long. */
+/* [1] int, [2] unsigned long long, [3] struct bpf_timer, [4] a structure with a timer between two numbers. */
 static int make_btf(void)
 {
-	static const char strings[] = "\0int\0unsigned long long";
+	static const char strings[] = "\0int\0unsigned long long\0bpf_timer\0value\0a\0b\0c";
 	struct {
 		struct btf_header header;
-		struct { struct btf_type type; __u32 encoding; } types[2];
+		struct {
+			struct { struct btf_type type; __u32 encoding; } numbers[2];
+			struct btf_type timer;
+			struct btf_member timer_members[2];
+			struct btf_type value;
+			struct btf_member value_members[3];
+		} types;
 		char strings[sizeof(strings)];
 	} btf = {
 		.header = { BTF_MAGIC, BTF_VERSION, 0, sizeof(btf.header), 0, sizeof(btf.types), sizeof(btf.types), sizeof(strings) },
 		.types = {
-			{ { .name_off = 1, .info = BTF_KIND_INT << 24, .size = 4 }, BTF_INT_SIGNED << 24 | 32 },
-			{ { .name_off = 5, .info = BTF_KIND_INT << 24, .size = 8 }, 64 },
+			.numbers = {
+				{ { .name_off = 1, .info = BTF_KIND_INT << 24, .size = 4 }, BTF_INT_SIGNED << 24 | 32 },
+				{ { .name_off = 5, .info = BTF_KIND_INT << 24, .size = 8 }, 64 },
+			},
+			.timer = { .name_off = 24, .info = BTF_KIND_STRUCT << 24 | 2, .size = 16 },
+			.timer_members = { { 40, 2, 0 }, { 42, 2, 64 } },
+			.value = { .name_off = 34, .info = BTF_KIND_STRUCT << 24 | 3, .size = 32 },
+			.value_members = { { 40, 2, 0 }, { 42, 3, 64 }, { 44, 2, 192 } },
 		},
 	};
 	union bpf_attr attr = { .btf = (unsigned long)&btf, .btf_size = sizeof(btf.header) + sizeof(btf.types) + sizeof(strings) };
@@ -510,6 +523,45 @@ static void mode_socket_maps(char **arguments)
 	print_ports("six", six[1]);
 	print_ports("hashed", six[0]);
 	printf("}\n");
+}
+
+#define INSN(...) { __VA_ARGS__ }
+#define LOAD_MAP(register, fd)                                               \
+	INSN(.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = register, .src_reg = BPF_PSEUDO_MAP_FD, .imm = fd), INSN(.code = 0)
+
+/* timer: a value with a timer in it, which a program has initialised: it holds a kernel address. */
+static void mode_timer(char **arguments)
+{
+	int map = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 32, .max_entries = 1,
+					     .btf_fd = make_btf(), .btf_key_type_id = 1, .btf_value_type_id = 4 }, "fixture_timer");
+	struct bpf_insn code[] = {
+		INSN(.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 10, .off = -4, .imm = 0),
+		INSN(.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 2, .src_reg = 10),
+		INSN(.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = -4),
+		LOAD_MAP(1, map),
+		INSN(.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem),
+		INSN(.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = 0, .off = 6, .imm = 0),
+		INSN(.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 0),
+		INSN(.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 1, .imm = 8),
+		LOAD_MAP(2, map),
+		INSN(.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = CLOCK_MONOTONIC),
+		INSN(.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_timer_init),
+		INSN(.code = BPF_JMP | BPF_EXIT),
+	};
+	unsigned long long value[4] = { 0x1111111111111111, 0, 0, 0x2222222222222222 };
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SCHED_CLS, .insns = (unsigned long)code,
+				.insn_cnt = sizeof(code) / sizeof(code[0]), .license = (unsigned long)"GPL" };
+	char packet[64] = {};
+	unsigned int key = 0;
+	int program;
+
+	(void)arguments;
+	put(map, &key, value);
+	program = bpf(BPF_PROG_LOAD, &attr);
+	check(program >= 0, "BPF_PROG_LOAD");
+	attr = (union bpf_attr){ .test = { .prog_fd = program, .data_in = (unsigned long)packet, .data_size_in = sizeof(packet) } };
+	check(bpf(BPF_PROG_TEST_RUN, &attr) == 0, "BPF_PROG_TEST_RUN");
+	printf("{\"map\":%u,\"result\":%u}\n", map_info(map).id, attr.test.retval);
 }
 
 /* dmabuf: a buffer of two pages from /dev/udmabuf, with a name. */
@@ -553,6 +605,7 @@ static const struct {
 	{ "maps", mode_maps },
 	{ "programs", mode_programs },
 	{ "socket-maps", mode_socket_maps },
+	{ "timer", mode_timer },
 	{ "dmabuf", mode_dmabuf },
 	{ "nonblocking", mode_nonblocking },
 };

@@ -150,6 +150,13 @@ Deno.test("elems cuts a value that would overfill the row, visibly, and shows ev
   equal(both.map(({ value }) => value), expected.map((value) => `${value.slice(0, 12_500)}…`));
 });
 
+Deno.test("elems shows zeroes for a kernel object in a value, which has addresses in it", async () => {
+  await using fixture = await Fixture.start("timer");
+  equal(fixture.facts.result, 0, "the timer was initialised");
+  const value = "11".repeat(8) + "00".repeat(16) + "22".repeat(8);
+  equal(rows("elems", "--map", String(fixture.facts.map)), [{ key: "00000000", value }]);
+});
+
 Deno.test("--map that is missing or wrong is an error that lists the candidates", async () => {
   await using fixture = await Fixture.start("maps");
   const { hash, large, frozen, twin, stack } = fixture.facts;
