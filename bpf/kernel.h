@@ -16,6 +16,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s32 s32;
 typedef __s64 s64;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -28,7 +29,9 @@ struct hlist_bl_node {
 	struct hlist_bl_node **pprev;
 };
 
-struct seq_file;
+struct seq_file {
+	unsigned long size, count;
+};
 
 /* pids and namespaces */
 
@@ -36,8 +39,37 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct user_namespace {
+	struct ns_common ns;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+struct css_set;
+
+struct cgroup_namespace {
+	struct css_set *root_cset;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
+	struct cgroup_namespace *cgroup_ns;
+};
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -45,8 +77,16 @@ struct pid {
 	struct upid numbers[1];
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct signal_struct {
+	atomic_t live;
+	int nr_threads;
 	struct list_head thread_head;
+	struct pid *pids[4];
+	short oom_score_adj;
 };
 
 /* files */
@@ -72,6 +112,10 @@ struct super_block {
 typedef struct {
 	u32 val;
 } kuid_t;
+
+typedef struct {
+	u32 val;
+} kgid_t;
 
 struct inode {
 	u16 i_mode;
@@ -106,17 +150,48 @@ struct files_struct {
 
 /* tasks */
 
+struct cred {
+	kuid_t euid;
+	kgid_t egid;
+	struct user_namespace *user_ns;
+};
+
+struct thread_info {
+	u32 cpu;			/* since 5.16 */
+};
+
+struct mm_struct;
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int __state;		/* since 5.14 */
+	unsigned int flags;
+	int prio;
+	int static_prio;
+	unsigned int policy;
+	struct mm_struct *mm;
 	int exit_state;
 	int pid;
 	int tgid;
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct list_head thread_node;
+	u64 utime, stime;
+	unsigned long nvcsw, nivcsw;
+	u64 start_boottime;
+	unsigned long min_flt, maj_flt;
+	const struct cred *real_cred;
 	char comm[16];
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
+	struct list_head cg_list;
+};
+
+struct task_struct___5_15 {
+	unsigned int cpu;
 };
 
 struct task_struct___5_13 {
@@ -125,13 +200,230 @@ struct task_struct___5_13 {
 
 /* memory */
 
+struct percpu_counter {
+	s64 count;
+};
+
+struct mm_struct {
+	unsigned long total_vm;
+	unsigned long start_brk, brk, start_stack;
+	unsigned long arg_start, arg_end, env_start, env_end;
+	struct percpu_counter rss_stat[4];	/* since 6.2 */
+	struct file *exe_file;
+};
+
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+struct mm_rss_stat {
+	atomic64_t count[4];
+};
+
+struct mm_struct___6_1 {
+	struct mm_rss_stat rss_stat;
+};
+
+struct vm_area_struct;
+
+struct vm_operations_struct {
+	const char *(*name)(struct vm_area_struct *vma);
+};
+
+struct vm_special_mapping {
+	const char *name;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	struct mm_struct *vm_mm;
+	unsigned long vm_flags;
+	const struct vm_operations_struct *vm_ops;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
+	void *vm_private_data;
+};
+
 /* control groups */
+
+struct kernfs_node {
+	struct kernfs_node *__parent;	/* since 6.15 */
+	const char *name;
+	u64 id;
+	void *priv;			/* of a folder: the cgroup */
+};
+
+struct kernfs_node___6_14 {
+	struct kernfs_node *parent;
+};
+
+struct cgroup_subsys_state {
+	unsigned int flags;
+	u64 serial_nr;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	unsigned long flags;
+	int level;
+	int nr_populated_csets, nr_populated_domain_children, nr_populated_threaded_children;
+	struct kernfs_node *kn;
+	struct list_head cset_links;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+	struct list_head tasks, mg_tasks, dying_tasks;
+};
+
+struct cgrp_cset_link {
+	struct css_set *cset;
+	struct list_head cset_link;
+};
 
 /* sockets and routes */
 
+struct in6_addr {
+	union {
+		u32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u16 skc_dport;
+	u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct socket *sk_socket;
+};
+
 /* BPF objects */
 
+struct btf {
+	u32 id;
+};
+
+enum btf_field_type {
+	BPF_SPIN_LOCK = 1,
+};
+
+struct btf_field {
+	u32 offset;
+	u32 size;			/* since 6.4 */
+	enum btf_field_type type;
+};
+
+struct btf_record {
+	u32 cnt;
+	struct btf_field fields[1];
+};
+
+struct bpf_map {
+	enum bpf_map_type map_type;
+	u32 key_size;
+	u32 value_size;
+	u32 max_entries;
+	u32 map_flags;
+	u32 id;
+	struct btf_record *record;	/* since 6.2 */
+	struct btf *btf;
+	char name[16];
+	atomic64_t refcnt;
+	bool frozen;
+};
+
+struct bpf_map___6_1 {
+	struct bpf_map_off_arr *off_arr;	/* 5.19 to 6.1 */
+};
+
+struct bpf_map___5_18 {
+	int timer_off;			/* 5.15 to 5.18 */
+};
+
+struct bpf_prog;
+
+struct bpf_prog_aux {
+	u32 id;
+	const char *attach_func_name;
+	u64 load_time;
+	u32 verified_insns;		/* since 5.16 */
+	char name[16];
+	struct btf *btf;
+};
+
+struct bpf_prog_aux___6_8 {
+	bool sleepable;
+};
+
+struct bpf_prog {
+	u16 sleepable: 1;		/* since 6.9 */
+	enum bpf_prog_type type;
+	u32 len;
+	u32 jited_len;
+	u8 tag[8];
+	struct bpf_prog_aux *aux;
+};
+
+struct bpf_link {
+	u32 id;
+	enum bpf_link_type type;
+	struct bpf_prog *prog;
+};
+
+/* newer than the build machine's linux/bpf.h may be */
+enum bpf_prog_type___6_4 {
+	BPF_PROG_TYPE_NETFILTER___6_4 = 32,
+};
+
+struct bpf_refcount___6_4 {
+	u64 opaque[1];
+};
+
 /* the rest */
+
+struct kallsym_iter {
+	char type;
+	char name[128];			/* 512 since 6.1 */
+	char module_name[56];
+	int exported;
+};
+
+struct kmem_cache_order_objects {
+	unsigned int x;
+};
+
+struct kmem_cache {
+	unsigned int flags;
+	unsigned int size;
+	unsigned int object_size;
+	struct kmem_cache_order_objects oo;
+	unsigned int align;
+	const char *name;
+};
+
+struct dma_buf {
+	unsigned long size;
+	struct file *file;
+	const char *exp_name;
+	const char *name;
+};
 
 /* what the iterators hand to a program */
 
@@ -151,6 +443,68 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	u32 fd;
 	struct file *file;
+};
+
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
+struct bpf_iter__sockmap {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	struct sock *sk;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
+	void *value;
+};
+
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
+};
+
+struct bpf_iter__bpf_link {
+	struct bpf_iter_meta *meta;
+	struct bpf_link *link;
+};
+
+struct bpf_iter__ksym {
+	struct bpf_iter_meta *meta;
+	struct kallsym_iter *ksym;
+};
+
+struct bpf_iter__kmem_cache {
+	struct bpf_iter_meta *meta;
+	struct kmem_cache *s;
+};
+
+struct bpf_iter__dmabuf {
+	struct bpf_iter_meta *meta;
+	struct dma_buf *dmabuf;
+};
+
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
+};
+
+struct bpf_iter__cgroup {
+	struct bpf_iter_meta *meta;
+	struct cgroup *cgroup;
 };
 
 #pragma clang attribute pop

@@ -49,7 +49,8 @@ struct query {
 	__u32 tests;		/* how many */
 	__u32 cell_max;		/* bytes of output after which a string cell is cut */
 	__u8 last;		/* the last column of a row, which text does not pad */
-	__u8 spare[3];
+	__u8 page_shift;	/* log2 of the page size; libbpf-shim fills it in */
+	__u16 cpus;		/* possible ones, as many values as an element of a per-CPU map has */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* 8 spare bytes: strings are read eight bytes at a time */
 };

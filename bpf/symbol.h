@@ -15,6 +15,12 @@
 static volatile u64 plain;
 #define ADDRESS(pointer) ({ plain = (u64)(pointer); plain; })
 
+/*
+ * An offset that is known only to kernels that have the field: the compiler must not take it out of its branch. (A light skeleton
+ * has no room for a function for each.)
+ */
+#define OFFSET(...) ({ u64 offset_ = bpf_core_field_offset(__VA_ARGS__); asm volatile("" : "+r"(offset_)); offset_; })
+
 #define SYMBOL_SLOTS 256
 #define SYMBOL_MAX 128		/* KSYM_NAME_LEN was 128 until 6.1; longer names are not kept */
 #define SYMBOL_KEPT 64

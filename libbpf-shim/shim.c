@@ -46,6 +46,7 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 	if (!it || !query || size != sizeof(struct query) || it->prog_fd >= 0)
 		return fail(it, "configure", EINVAL);
 	memcpy(it->query, query, size);
+	it->query->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	if (verbose && !it->log) {
 		it->log = calloc(1, LOG_SIZE);
 		if (!it->log)
@@ -111,7 +112,17 @@ int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id)
 	return attach(it, pid || tid ? &info : NULL);
 }
 
-int task_iter_create(struct task_iter *it)
+int task_iter_attach_cgroups(struct task_iter *it)
+{
+	union bpf_iter_link_info info = {};
+
+	if (!it || it->prog_fd < 0)
+		return fail(it, "attach", EINVAL);
+	info.cgroup.order = BPF_CGROUP_ITER_DESCENDANTS_PRE;
+	return attach(it, &info);
+}
+
+int task_iter_resume(struct task_iter *it)
 {
 	union bpf_attr attr = {};
 	int fd;
@@ -120,11 +131,30 @@ int task_iter_create(struct task_iter *it)
 		return fail(it, "iter_create", EINVAL);
 	attr.iter_create.link_fd = it->link_fd;
 	fd = sys_bpf(BPF_ITER_CREATE, &attr);
+	return fd < 0 ? fail(it, "iter_create", errno) : fd;
+}
+
+int task_iter_create(struct task_iter *it)
+{
+	int fd = task_iter_resume(it);
+
 	if (fd < 0)
-		return fail(it, "iter_create", errno);
+		return fd;
 	it->progress->seq_num = ~0ull;
 	it->progress->walked = it->progress->rows = it->progress->shown = 0;
 	return fd;
+}
+
+int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size)
+{
+	ssize_t got = read(fd, buffer, size);
+
+	return got < 0 ? fail(it, "read", errno) : got;
+}
+
+int task_iter_close(int fd)
+{
+	return close(fd) < 0 ? -errno : 0;
 }
 
 int task_iter_stamp(struct task_iter *it, const char *text)

@@ -35,8 +35,18 @@ EXPORT int task_iter_load(struct task_iter *it);
  */
 EXPORT int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id);
 
-/* A new file descriptor that reads the table once; the caller closes it. Counting starts anew. */
+/* The same for the tree of control groups, each before those below it. */
+EXPORT int task_iter_attach_cgroups(struct task_iter *it);
+
+/* A new file descriptor that reads the table once; task_iter_close() ends it. Counting starts anew. */
 EXPORT int task_iter_create(struct task_iter *it);
+
+/* The same, but counting goes on: where the kernel ended a walk before its end (cgroups), a program passes over what was shown. */
+EXPORT int task_iter_resume(struct task_iter *it);
+
+/* read(2) and close(2) of what create returned: Deno's own know only descriptors that it opened itself. */
+EXPORT int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size);
+EXPORT int task_iter_close(int fd);
 
 /* The time that jsonl rows carry, JSON text of at most 63 bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);

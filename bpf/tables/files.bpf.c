@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* files.bpf.c -- open file descriptors, one row each */
 #include "../table.h"
-#include "../path.h"
 #include "../task.h"
+#include "../file.h"
+#define SHARED files
+#include "../shared.h"
 
 #define FILE_TYPES(W) W(0, ANON) W(1, FIFO) W(2, CHR) W(4, DIR) W(6, BLK) W(8, REG) W(10, LNK) W(12, SOCK)
 
@@ -30,11 +32,14 @@ TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of e
 DEFINE_WORDS(FILE_TYPES);
 
 #define ANON_INODE_FS_MAGIC 0x09041934
+#define PID_FS_MAGIC 0x50494446		/* pidfds, since 6.9 */
 
 static __always_inline u32 type_of(struct file *file)
 {
-	/* Since 6.17 an anonymous inode claims to be a regular file. */
-	if (file->f_inode->i_sb->s_magic == ANON_INODE_FS_MAGIC)
+	unsigned long magic = file->f_inode->i_sb->s_magic;
+
+	/* These claim to be regular files (all of them since 6.17); stat(2) hides it. */
+	if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC)
 		return 0;
 	return file->f_inode->i_mode >> 12;
 }
@@ -46,22 +51,6 @@ static __always_inline long mode_of(struct file *file)
 	source[0] = mode & 1 ? 'r' : '-';
 	source[1] = mode & 2 ? 'w' : '-';
 	return 2;
-}
-
-/* With the NUL; ENAMETOOLONG where /proc has the same. */
-static __always_inline long path_of(struct file *file)
-{
-	if (!HAVE_D_PATH)
-		return -1;
-	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
-}
-
-static __always_inline long device_of(u32 dev)
-{
-	u32 at = source_number(0, dev >> 20);
-
-	*SOURCE(at) = ':';
-	return source_number(at + 1, dev & 0xfffff);
 }
 
 /* Without CONFIG_KALLSYMS_ALL a table of operations has no symbol; a function in it says nearly as much. */
@@ -104,6 +93,8 @@ int dump(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	step(ctx->meta);
+	if (!is_first(task))
+		return 0;
 	FILTER;
 	WRITE;
 	return 0;

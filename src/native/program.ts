@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** A loaded BPF program and the passes over its table. */
 
-import { closeSync, readSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { LAYOUT } from "../query/query.ts";
 import { cstring, type Handle, type Shim } from "./shim.ts";
 
@@ -25,9 +25,12 @@ export class TaskIterError extends Error {
 
 /** Errno values that this project decides by (asm-generic/errno-base.h, errno.h). */
 export const EPERM = 1;
+export const EINTR = 4;
 export const E2BIG = 7;
+export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
+export const EOPNOTSUPP = 95;
 
 /** A program to load. */
 export interface Request {
@@ -40,6 +43,8 @@ export interface Request {
   tid?: number | undefined;
   /** The BPF map whose elements are read, by its ID. */
   map?: number | undefined;
+  /** Walk the tree of control groups. */
+  cgroups?: boolean | undefined;
   /** Keep the verifier's log; or of it only the line with the numbers, which costs next to nothing. */
   verbose?: boolean | "numbers" | undefined;
   /** Take no other way of loading than by libbpf, as on a kernel that cannot run a light skeleton; or, `false`, than by that. */
@@ -53,6 +58,15 @@ const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
  * 32 KiB buffer, the last row of each does not fit and is made again.
  */
 const READ_SIZE = 16 * 1024;
+
+/**
+ * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
+ * (9495a5b731fc, "bpf: Fix iter/task tid filtering").
+ */
+function findsThreads(): boolean {
+  const [major = 0, minor = 0] = readFileSync("/proc/sys/kernel/osrelease", "utf8").split(/[.-]/).map(Number);
+  return major > 6 || (major === 6 && minor >= 12);
+}
 
 export class Program implements Disposable {
   /** The log of a verbose load. */
@@ -102,7 +116,8 @@ export class Program implements Disposable {
       program.#check("load", shim.load(handle));
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;
-      let result = shim.attach(handle, request.pid ?? 0, request.tid ?? 0, map);
+      const tid = request.tid && findsThreads() ? request.tid : 0;
+      let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, tid, map);
       if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
       program.#check("attach", result);
     } catch (error) {
@@ -124,17 +139,36 @@ export class Program implements Disposable {
    * @throws {TaskIterError} the kernel refused the iterator, or a read failed
    */
   *pass(buffer: Uint8Array, enough: number): Generator<number, void, number> {
-    const fd = this.#check("iter_create", this.#shim.create(this.#handle));
+    let fd = this.#check("iter_create", this.#shim.create(this.#handle));
     try {
       let used = 0;
+      let resumed = false;
       for (;;) {
-        const read = readRetrying(fd, buffer, used, Math.min(READ_SIZE, buffer.length - used));
+        const read = this.#read(fd, buffer.subarray(used, used + READ_SIZE));
+        if (read === -EOPNOTSUPP && !resumed) {
+          // A walk over cgroups has no second buffer. One that came to nothing will not come further.
+          const next = this.#check("iter_create", this.#shim.resume(this.#handle));
+          this.#shim.close(fd);
+          fd = next;
+          resumed = true;
+          continue;
+        }
+        this.#check("read", read);
+        resumed = false;
         used += read;
         if (read === 0 || used >= enough) used = (yield used) ?? 0;
         if (read === 0) return;
       }
     } finally {
-      closeSync(fd);
+      this.#shim.close(fd);
+    }
+  }
+
+  #read(fd: number, buffer: Uint8Array): number {
+    for (;;) {
+      const read = this.#shim.read(this.#handle, fd, buffer, buffer.length);
+      // EAGAIN: a million elements in a row made no output.
+      if (read !== -EAGAIN && read !== -EINTR) return read;
     }
   }
 
@@ -169,17 +203,5 @@ export class Program implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-}
-
-function readRetrying(fd: number, buffer: Uint8Array, offset: number, length: number): number {
-  for (;;) {
-    try {
-      return readSync(fd, buffer, offset, length, null);
-    } catch (error) {
-      const { code, errno, message } = error as NodeJS.ErrnoException;
-      // EAGAIN: a million elements in a row made no output.
-      if (code !== "EAGAIN" && code !== "EINTR") throw new TaskIterError("read", Math.abs(errno ?? 0), `read: ${message}`);
-    }
   }
 }

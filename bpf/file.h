@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* file.h -- what several tables say of a file */
+#ifndef TASK_ITER_FILE_H
+#define TASK_ITER_FILE_H
+#ifndef DESCRIBE
+
+#include "row.h"
+
+/* Iterators may call bpf_d_path since 5.12, which has bpf_check_mtu for its mark. */
+#define HAVE_D_PATH bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu)
+
+/* Without the NUL; -ENAMETOOLONG where /proc has the same. */
+static __always_inline long path_of(struct file *file)
+{
+	if (!HAVE_D_PATH)
+		return -1;
+	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
+}
+
+/* A device number, major:minor. */
+static __always_inline long device_of(u32 dev)
+{
+	u32 at = source_number(0, dev >> 20);
+
+	*SOURCE(at) = ':';
+	return source_number(at + 1, dev & 0xfffff);
+}
+
+#endif
+#endif

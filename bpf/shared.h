@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * shared.h -- what threads share is shown once
+ *
+ * The kernel's walk over files and mappings leaves out threads that have the file table of their leader. A leader that has
+ * exited has none, so every thread comes, each with the same rows. SHARED is the field of task_struct that they share: the
+ * rows are those of the first thread that has it.
+ */
+#ifndef TASK_ITER_SHARED_H
+#define TASK_ITER_SHARED_H
+#ifndef DESCRIBE
+
+#include "row.h"
+#include "symbol.h"
+
+#define MAX_THREADS (1 << 16)	/* threads without it that are passed over, before all are shown */
+
+static u64 thread_at, threads_end, threads_share, thread_found;
+
+BODY(find_sharer)
+{
+	struct task_struct *thread;
+
+	if (thread_at == threads_end)
+		return 1;
+	thread = (void *)(thread_at - bpf_core_field_offset(struct task_struct, thread_node));
+	if ((u64)BPF_CORE_READ(thread, SHARED) == threads_share) {
+		thread_found = (u64)thread;
+		return 1;
+	}
+	thread_at = (u64)BPF_CORE_READ(thread, thread_node.next);
+	return 0;
+}
+
+/* The first thread of the group that has it. */
+GLOBAL u64 first_sharer(u64 signal, u64 share)
+{
+	struct signal_struct *group = (void *)signal;
+
+	threads_end = signal + bpf_core_field_offset(struct signal_struct, thread_head);
+	thread_at = (u64)BPF_CORE_READ(group, thread_head.next);
+	threads_share = share;
+	thread_found = 0;
+	LOOP(MAX_THREADS, find_sharer);
+	return thread_found;
+}
+
+static __always_inline bool is_first(struct task_struct *task)
+{
+	u64 share, first;
+
+	if (task->pid == task->tgid)
+		return true;
+	share = (u64)BPF_CORE_READ(task, SHARED);
+	if ((u64)BPF_CORE_READ(task, group_leader, SHARED) == share)
+		return false;
+	first = first_sharer((u64)BPF_CORE_READ(task, signal), share);
+	return !first || first == ADDRESS(task);
+}
+
+#endif
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * cgroups.bpf.c -- control groups (v2), one row each
+ *
+ * The kernel does not go on with a walk whose rows exceeded its buffer: user space starts another, and this one passes over what
+ * earlier ones have shown. A walk goes down before it goes on, and siblings are in the order of their serial numbers, so the
+ * serial numbers from the root to a group say where in the walk it is, whatever has come or gone since.
+ */
+#include "../table.h"
+#include "../cgroup.h"
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(id, U64, 10, BPF_CORE_READ(cgroup, kn, id), "ID: the inode number of its folder.") \
+	COL(path, LONG, 40, cgroup_path((u64)BPF_CORE_READ(cgroup, kn)), "Path in the hierarchy, as /proc/PID/cgroup shows it.") \
+	COL(level, U64, 5, cgroup->level, "How far below the root.")         \
+	MORE(procs, U64, 6, ({ s64 procs_ = processes_of(ADDRESS(cgroup)); absent |= procs_ < 0; procs_; }), "Processes whose first thread is in it, not below it.") \
+	MORE(populated, BOOL, 9, cgroup->nr_populated_csets + cgroup->nr_populated_domain_children + cgroup->nr_populated_threaded_children, "Whether a process is in it or below it.") \
+	MORE(frozen, BOOL, 6, cgroup->flags & CGRP_FROZEN, "Whether it is frozen, and all below it.")
+
+TABLE(cgroups, "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.")
+
+#ifndef DESCRIBE
+
+#define CGRP_FROZEN (1 << 3)
+
+/* Not static: the compiler would make a flag a byte, which its BTF does not say, and the kernel refuses that. */
+
+/* Where the walk is: the serial numbers down to the group that came last. `walk_redo`: its row did not fit. */
+static u64 walk_serials[CGROUP_LEVELS];
+u32 walk_level, walk_redo;
+/* While a walk passes over what an earlier one has shown: the first level at which the two may differ. */
+u32 walk_passing, walk_same;
+
+static __always_inline u32 at_level(u32 level)
+{
+	return level & (CGROUP_LEVELS - 1);
+}
+
+/* Whether an earlier walk has shown it. */
+static __always_inline bool is_passed(struct cgroup *cgroup)
+{
+	u64 serial = cgroup->self.serial_nr, other;
+	u32 level = cgroup->level;
+
+	if (level > walk_same)
+		return true;
+	other = walk_serials[at_level(level)];
+	if (serial < other) {
+		walk_same = level;
+		return true;
+	}
+	if (serial > other || level == walk_level)
+		walk_passing = 0;
+	walk_same = level + 1;
+	return serial == other && !(level == walk_level && walk_redo);
+}
+
+/* A list of a css_set that tasks are on, and the next one. */
+enum { LIST_TASKS, LIST_MIGRATING, LIST_DYING, LISTS };
+
+static u64 procs_links, procs_link, procs_set, procs_list, procs_at;
+static u32 procs_kind, procs_count;
+u32 procs_done;
+
+static __always_inline void procs_first_list(u64 link)
+{
+	struct cgrp_cset_link *at = (void *)(link - bpf_core_field_offset(struct cgrp_cset_link, cset_link));
+
+	procs_link = link;
+	procs_set = (u64)BPF_CORE_READ(at, cset);
+	procs_kind = LIST_TASKS;
+	procs_list = procs_set + bpf_core_field_offset(struct css_set, tasks);
+	procs_at = 0;
+}
+
+/*
+ * One step from task to task, list to list, set to set. Nothing keeps tasks from moving meanwhile: a task that is not of the
+ * set whose list led to it means that it just moved, and the count begins anew.
+ */
+BODY(count_process)
+{
+	struct list_head *list;
+	struct task_struct *task;
+	u64 next = 0;
+
+	if (procs_link == procs_links) {
+		procs_done = 1;
+		return 1;
+	}
+	list = (void *)(procs_at ?: procs_list);
+	next = (u64)BPF_CORE_READ(list, next);
+	if (next == procs_list) {
+		procs_at = 0;
+		procs_kind++;
+		if (procs_kind == LIST_MIGRATING) {
+			procs_list = procs_set + bpf_core_field_offset(struct css_set, mg_tasks);
+		} else if (procs_kind == LIST_DYING) {
+			procs_list = procs_set + bpf_core_field_offset(struct css_set, dying_tasks);
+		} else {
+			list = (void *)procs_link;
+			procs_first_list((u64)BPF_CORE_READ(list, next));
+		}
+		return 0;
+	}
+	task = (void *)(next - bpf_core_field_offset(struct task_struct, cg_list));
+	if ((u64)BPF_CORE_READ(task, cgroups) != procs_set) {
+		list = (void *)procs_links;
+		procs_count = 0;
+		procs_first_list((u64)BPF_CORE_READ(list, next));
+		return 0;
+	}
+	procs_at = next;
+	if (BPF_CORE_READ(task, group_leader) == task)
+		procs_count += procs_kind != LIST_DYING || BPF_CORE_READ(task, signal, live.counter) > 0;
+	return 0;
+}
+
+#ifdef BOUNDED_LOOPS
+#define MAX_STEPS (1 << 16)
+#else
+#define MAX_STEPS (1 << 23)
+#endif
+
+/* -1 when they moved too fast to be counted. */
+GLOBAL s64 processes_of(u64 address)
+{
+	struct cgroup *cgroup = (void *)address;
+
+	procs_links = address + bpf_core_field_offset(struct cgroup, cset_links);
+	procs_count = procs_done = 0;
+	procs_first_list((u64)BPF_CORE_READ(cgroup, cset_links.next));
+	LOOP(MAX_STEPS, count_process);
+	return procs_done ? procs_count : -1;
+}
+
+SEC("iter/cgroup")
+int dump(struct bpf_iter__cgroup *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct cgroup *cgroup = ctx->cgroup;
+
+	if (!cgroup)
+		return 0;
+	/* The first group of a walk; what was counted says whether it is the first walk. */
+	if (!ctx->meta->seq_num) {
+		walk_passing = progress.seq_num != ~0ull && !(query.flags & QUERY_SHARED);
+		walk_same = 0;
+	}
+	if (walk_passing && is_passed(cgroup))
+		return 0;
+	step(ctx->meta);
+	walk_level = cgroup->level;
+	walk_serials[at_level(walk_level)] = cgroup->self.serial_nr;
+	walk_redo = 0;
+	FILTER;
+	WRITE;
+	if (seq->count == seq->size) {
+		walk_redo = 1;
+		progress.shown = 0;
+	}
+	return 0;
+}
+
+#endif

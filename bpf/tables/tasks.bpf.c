@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tasks.bpf.c -- threads, one row each, as ps -eLf */
+#include "../table.h"
+#include "../task.h"
+#include "../file.h"
+
+/*
+ * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light skeleton's is one; where
+ * the kernel refuses it, libbpf loads the other, whose command lines are null.
+ */
+#if !defined(DESCRIBE) && !defined(BOUNDED_LOOPS)
+#define SLEEPABLE 1
+/* Only since 6.4 the verifier wants RCU pointers of a sleepable program locked; that kernel also brought this type. */
+void bpf_rcu_read_lock(void) __attribute__((section(".ksyms"), weak));
+void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
+#define HAVE_RCU_LOCK bpf_core_type_exists(struct bpf_refcount___6_4)
+#define RCU_LOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_lock(); } while (0)
+#define RCU_UNLOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_unlock(); } while (0)
+#endif
+
+#include "../cgroup.h"
+
+#define POLICIES(W) W(0, OTHER) W(1, FIFO) W(2, RR) W(3, BATCH) W(5, IDLE) W(6, DEADLINE) W(7, EXT)
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
+	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
+	COL(ppid, U64, 8, number_of(BPF_CORE_READ(task, real_parent, group_leader, thread_pid)), "Process ID of the parent; 0 where it is outside the pid namespace.") \
+	COL(uid, U64, 6, BPF_CORE_READ(task, real_cred, euid.val), "Effective user ID.")    \
+	COL(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
+	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
+	MORE(gid, U64, 6, BPF_CORE_READ(task, real_cred, egid.val), "Effective group ID.")  \
+	MORE(pgid, U64, 8, number_of(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID])), "Process group ID; 0 where it is outside the pid namespace.") \
+	MORE(sid, U64, 8, number_of(BPF_CORE_READ(task, signal, pids[PIDTYPE_SID])), "Session ID; 0 where it is outside the pid namespace.") \
+	MORE(nice, S64, 4, task->static_prio - 120, "Nice value.")           \
+	MORE(prio, S64, 4, task->prio - 100, "Priority, as in /proc/PID/stat: 0 to 39, negative for real time.") \
+	MORE(policy, ENUM(POLICIES), 8, task->policy, "Scheduling policy.")  \
+	MORE(cpu, U64, 4, cpu_of(task), "Processor that it runs or last ran on.") \
+	MORE(threads, U64, 7, BPF_CORE_READ(task, signal, nr_threads), "Number of threads of its process.") \
+	MORE(utime_ns, U64, 12, task->utime, "CPU time of the thread in user mode, as accounted; /proc scales the two to the run time.") \
+	MORE(stime_ns, U64, 12, task->stime, "CPU time of the thread in the kernel, as accounted.") \
+	MORE(start_ns, U64, 16, task->start_boottime, "Time of its start since boot.") \
+	MORE(vsize_kb, U64, 10, pages_kb(mapped(MM)), "Size of the address space.") \
+	MORE(rss_kb, U64, 9, pages_kb(resident(MM)), "Resident memory, as /proc/PID/statm; since 6.2 the kernel leaves out some pages of each processor.") \
+	MORE(minflt, U64, 9, task->min_flt, "Page faults of the thread without I/O.") \
+	MORE(majflt, U64, 7, task->maj_flt, "Page faults of the thread with I/O.") \
+	MORE(nvcsw, U64, 9, task->nvcsw, "Voluntary context switches of the thread.") \
+	MORE(nivcsw, U64, 9, task->nivcsw, "Involuntary context switches of the thread.") \
+	MORE(wchan, SYMBOL, 24, waits_in(task), "Kernel function that the thread sleeps in.") \
+	MORE(cmdline, LONG, 40, cmdline_of(task), "Command line, blanks between its arguments, at most 4 KiB; Linux 5.18 or later.") \
+	MORE(exe, LONG, 32, exe_of(task), "Path of the executable file, as /proc/PID/exe.") \
+	MORE(cgroup_id, U64, 10, BPF_CORE_READ((struct kernfs_node *)node_of(task), id), "ID of its control group (v2), the inode number of its folder.") \
+	MORE(cgroup, LONG, 32, cgroup_path(node_of(task)), "Path of its control group (v2), as in /proc/PID/cgroup.") \
+	MORE(pid_ns, U64, 10, pid_ns_of(task), "Inode number of its pid namespace.") \
+	MORE(mnt_ns, U64, 10, mnt_ns_of(NSPROXY), "Inode number of its mount namespace.") \
+	MORE(net_ns, U64, 10, net_ns_of(NSPROXY), "Inode number of its network namespace.") \
+	MORE(user_ns, U64, 10, BPF_CORE_READ(task, real_cred, user_ns, ns.inum), "Inode number of its user namespace.") \
+	MORE(kthread, BOOL, 7, task->flags & PF_KTHREAD, "Whether it is a thread of the kernel.") \
+	MORE(oom_score_adj, S64, 13, BPF_CORE_READ(task, signal, oom_score_adj), "What is added to its score when memory runs out.")
+
+TABLE(tasks, "task", "5.8", "tasks", "Threads of every process, and the kernel's.")
+
+#ifndef DESCRIBE
+
+DEFINE_WORDS(TASK_STATES);
+DEFINE_WORDS(POLICIES);
+
+enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
+
+#define PF_KTHREAD 0x00200000
+
+/* A kernel thread may borrow a process's memory; it is not its own. */
+static __always_inline struct mm_struct *mm_of(struct task_struct *task)
+{
+	return task->flags & PF_KTHREAD ? NULL : BPF_CORE_READ(task, mm);
+}
+
+/* Where these are NULL, their fields read as 0, and the value is absent. */
+#define MM ({ struct mm_struct *mm_ = mm_of(task); if (!mm_) absent = true; mm_; })
+#define NSPROXY ({ struct nsproxy *nsproxy_ = BPF_CORE_READ(task, nsproxy); if (!nsproxy_) absent = true; nsproxy_; })
+
+static __always_inline u64 pages_kb(u64 pages)
+{
+	return pages << query.page_shift >> 10;
+}
+
+enum { MM_FILEPAGES = 0, MM_ANONPAGES = 1, MM_SHMEMPAGES = 3 };
+
+/* Pages of a kind. A counter may be a little below zero. */
+static __always_inline s64 pages_of(struct mm_struct *mm, u32 kind)
+{
+	u64 offset;
+	s64 count = 0;
+
+	if (bpf_core_field_exists(mm->rss_stat[0].count))
+		offset = OFFSET(struct mm_struct, rss_stat[0].count) + kind * bpf_core_type_size(struct percpu_counter);
+	else
+		offset = OFFSET(struct mm_struct___6_1, rss_stat.count) + kind * sizeof(count);
+	bpf_probe_read_kernel(&count, sizeof(count), (void *)mm + offset);
+	return count < 0 ? 0 : count;
+}
+
+static __always_inline u64 mapped(struct mm_struct *mm)
+{
+	return BPF_CORE_READ(mm, total_vm);
+}
+
+static __always_inline u64 resident(struct mm_struct *mm)
+{
+	return pages_of(mm, MM_FILEPAGES) + pages_of(mm, MM_ANONPAGES) + pages_of(mm, MM_SHMEMPAGES);
+}
+
+static __always_inline u32 cpu_of(struct task_struct *task)
+{
+	u64 offset;
+	u32 cpu = 0;
+
+	if (bpf_core_field_exists(task->thread_info.cpu))
+		offset = OFFSET(struct task_struct, thread_info.cpu);
+	else
+		offset = OFFSET(struct task_struct___5_15, cpu);
+	bpf_probe_read_kernel(&cpu, sizeof(cpu), (void *)task + offset);
+	return cpu;
+}
+
+static __always_inline u64 waits_in(struct task_struct *task)
+{
+	u64 frame = 0;
+
+	if (state_of(task) && bpf_get_task_stack(task, &frame, sizeof(frame), 0) < 0)
+		frame = 0;
+	return frame;
+}
+
+/*
+ * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: it keeps one type's
+ * name for each of 31 hashes, and to look for another costs it half a millisecond.
+ */
+static __noinline u32 pid_ns_of(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid *upid = (void *)&pid->numbers + BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
+
+	return BPF_CORE_READ(upid, ns, ns.inum);
+}
+
+static __noinline long exe_of(struct task_struct *task)
+{
+	struct mm_struct *mm;
+	struct file *file;
+	long length = -1;
+
+	if (!mm_of(task))
+		return -1;
+	RCU_LOCK;
+	mm = task->mm;
+	file = mm ? mm->exe_file : NULL;
+	if (file)
+		length = path_of(file);
+	RCU_UNLOCK;
+	return length;
+}
+
+static __always_inline u32 mnt_ns_of(struct nsproxy *nsproxy)
+{
+	return BPF_CORE_READ(nsproxy, mnt_ns, ns.inum);
+}
+
+static __always_inline u32 net_ns_of(struct nsproxy *nsproxy)
+{
+	return BPF_CORE_READ(nsproxy, net_ns, ns.inum);
+}
+
+static __noinline u64 node_of(struct task_struct *task)
+{
+	return (u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+}
+
+#ifdef SLEEPABLE
+static u32 cmdline_length;
+
+BODY(blank_nuls)
+{
+	u64 word = WORD(SOURCE(i * 8)), low = REPEAT(0x7f);
+
+	if (i * 8 >= cmdline_length)
+		return 1;
+	WORD(SOURCE(i * 8)) = word | ~((word & low) + low | word | low) >> 2;	/* 0x80 for each NUL, as a blank */
+	return 0;
+}
+
+/* As /proc/PID/cmdline: when the last NUL is overwritten, a title goes on into the environment (setproctitle). */
+static __always_inline long cmdline_of(struct task_struct *task)
+{
+	struct mm_struct *mm = mm_of(task);
+	u64 start, end, title_end, size;
+
+	if (!mm)
+		return -1;
+	start = BPF_CORE_READ(mm, arg_start);
+	end = BPF_CORE_READ(mm, arg_end);
+	title_end = BPF_CORE_READ(mm, env_start) == end ? BPF_CORE_READ(mm, env_end) : end;
+	size = end - start;
+	if (end <= start)
+		return -1;
+	if (size > SOURCE_MASK)
+		size = SOURCE_MASK;
+	if (bpf_copy_from_user_task(source, size, (void *)start, task, 0))
+		return -1;
+	if (end - start <= SOURCE_MASK && *SOURCE(size - 1)) {
+		size = title_end - start;
+		if (size > SOURCE_MASK)
+			size = SOURCE_MASK;
+		if (!bpf_copy_from_user_task(source, size, (void *)start, task, 0)) {
+			*SOURCE(size) = 0;
+			return bpf_probe_read_kernel_str(source, SOURCE_MASK + 1, source) - 1;
+		}
+		size = end - start;
+	}
+	cmdline_length = size;
+	LOOP((SOURCE_MASK + 1) / 8, blank_nuls);
+	if (end - start > SOURCE_MASK) {
+		WORD(SOURCE(SOURCE_MASK - 3)) = literal_word("\xe2\x80\xa6", 0, 3);
+		return SOURCE_MASK;
+	}
+	return size - 1;
+}
+#else
+#define cmdline_of(task) (-1)
+#endif
+
+#ifdef SLEEPABLE
+SEC("iter.s/task")
+#else
+SEC("iter/task")
+#endif
+int dump(struct bpf_iter__task *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+
+	if (!task)
+		return 0;
+	step(ctx->meta);
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif

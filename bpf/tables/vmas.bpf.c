@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* vmas.bpf.c -- mappings of every process, one row each, as /proc/PID/maps */
+#include "../table.h"
+#include "../task.h"
+#include "../file.h"
+#define SHARED mm
+#include "../shared.h"
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
+	COL(comm, STR, 16, comm_of(task), "Name of the process.")            \
+	COL(start, HEX, 18, vma->vm_start, "Address of its first byte.")     \
+	COL(end, HEX, 18, vma->vm_end, "Address after its last byte.")       \
+	COL(perms, TOKEN, 5, perms_of(vma), "r, w, x or - in their place; s for shared, p for private.") \
+	COL(offset, U64, 10, file ? vma->vm_pgoff << query.page_shift : 0, "Offset of its first byte in the file; 0 without a file.") \
+	COL(dev, TOKEN, 7, file ? device_of(BPF_CORE_READ(file, f_inode, i_sb, s_dev)) : -1, "Device of the file system, major:minor.") \
+	COL(ino, U64, 10, file ? BPF_CORE_READ(file, f_inode, i_ino) : ABSENT, "Inode number of the file.") \
+	COL(path, LONG, 40, name_of(vma, file), "The file, or [heap], [stack], [vdso] and the like, as /proc/PID/maps shows it.") \
+	MORE(size_kb, U64, 10, vma->vm_end - vma->vm_start >> 10, "Size.")
+
+TABLE(vmas, "task_vma", "5.12", "mappings", "Memory mappings of every process.")
+
+#ifndef DESCRIBE
+
+enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, VM_MAYSHARE = 0x80 };
+
+static __always_inline long perms_of(struct vm_area_struct *vma)
+{
+	u64 flags = vma->vm_flags;
+
+	source[0] = flags & VM_READ ? 'r' : '-';
+	source[1] = flags & VM_WRITE ? 'w' : '-';
+	source[2] = flags & VM_EXEC ? 'x' : '-';
+	source[3] = flags & VM_MAYSHARE ? 's' : 'p';
+	return 4;
+}
+
+static __always_inline long literal_name(const char *text, u32 length)
+{
+	WORD(source) = literal_word(text, 0, length);
+	return length;
+}
+
+/* Mappings that the kernel names itself ([vdso], [vvar] ...) have one function for it; the name is beside it. */
+static __always_inline bool is_special_mapping(struct vm_area_struct *vma)
+{
+	return symbol_of((u64)BPF_CORE_READ(vma, vm_ops, name), SYMBOL_NAME) == 20 && WORD(source) == literal_word("special_", 0, 8) &&
+	       WORD(source + 8) == literal_word("mapping_", 0, 8);
+}
+
+/* In the order of fs/proc/task_mmu.c. */
+static __always_inline long name_of(struct vm_area_struct *vma, struct file *file)
+{
+	struct mm_struct *mm;
+
+	if (file)
+		return path_of(file);
+	if (is_special_mapping(vma)) {
+		struct vm_special_mapping *mapping = BPF_CORE_READ(vma, vm_private_data);
+
+		return bpf_probe_read_kernel_str(source, 64, BPF_CORE_READ(mapping, name)) - 1;
+	}
+	mm = BPF_CORE_READ(vma, vm_mm);
+	if (vma->vm_start < BPF_CORE_READ(mm, brk) && vma->vm_end > BPF_CORE_READ(mm, start_brk))
+		return literal_name("[heap]", 6);
+	if (vma->vm_start <= BPF_CORE_READ(mm, start_stack) && vma->vm_end >= BPF_CORE_READ(mm, start_stack))
+		return literal_name("[stack]", 7);
+	return -1;
+}
+
+SEC("iter/task_vma")
+int dump(struct bpf_iter__task_vma *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
+	struct file *file;
+
+	if (!task || !vma)
+		return 0;
+	step(ctx->meta);
+	if (!is_first(task))
+		return 0;
+	file = vma->vm_file;
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif
