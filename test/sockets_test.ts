@@ -539,12 +539,13 @@ Deno.test("--netns says what is wrong", () => {
   match(stderr, /^task-iter: routes takes no network namespace; those that do: .*netlink.*tcp.*udp.*unix/);
 });
 
-/** A control group of version 2 to put a process into. */
+/** Where a control group of version 2 can be made to put a process into. */
 function controlGroup(): string | undefined {
   const mount = /^\S+ \S+ \S+ \/ (\S+) .* - cgroup2 /m.exec(readFileSync("/proc/self/mountinfo", "utf8"))?.[1];
   const path = `${mount}/task-iter-test-${Deno.pid}`;
   try {
     mkdirSync(path);
+    rmdirSync(path);
     return path;
   } catch {
     return undefined;
@@ -558,7 +559,7 @@ Deno.test({
   ignore: group === undefined,
   async fn() {
     const path = group!;
-    mkdirSync(path, { recursive: true });
+    mkdirSync(path);
     try {
       const id = statSync(path).ino;
       await using fixture = await startInet(path);
