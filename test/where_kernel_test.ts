@@ -309,3 +309,17 @@ Deno.test("rows() and the executable keep the same rows", async () => {
     [0n, 1n, 2n].map((fd) => [BigInt(fixture.pid), fd]),
   );
 });
+
+Deno.test("a comparison with an absent number does not hold, nor does its negation", () => {
+  const { name, columns } = table("vmas");
+  const absent = (where: string) => {
+    const query: Query = { table: name, pid: Deno.pid, columns: ["ino"], where };
+    return readRows(query).filter(({ ino }) => ino === null).length;
+  };
+  ok(columns.some((column) => column.name === "ino"));
+  ok(absent("ino == null") > 0, "anonymous memory has no inode");
+  for (const where of ["ino < 1", "!(ino < 1)", "ino != 1", "ino in (1, 2)", "!(ino in (1, 2))", "ino != null"]) {
+    equal(absent(where), 0, where);
+  }
+  ok(absent("ino < 1 || perms ~ *") > 0, "the other side may hold");
+});
