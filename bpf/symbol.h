@@ -5,7 +5,10 @@
 
 #include "row.h"
 
-/* bpf_snprintf came in 5.13. Before, only bpf_seq_printf knows symbols: the row goes out in pieces, between them the symbol. */
+/*
+ * bpf_snprintf came in 5.13. Before, only bpf_seq_printf knows symbols, %pB alone, and what it writes cannot be had back: stacks go
+ * out in pieces, between them the symbols; other symbols are absent, and none can be compared.
+ */
 #define HAVE_SNPRINTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_snprintf)
 
 /* A kernel pointer as a plain number, which is all that a global function takes. */

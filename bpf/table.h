@@ -253,12 +253,7 @@ static __noinline void put_hex(u64 value)
 	u64 cell_address = (u64)(expression);                                \
 	s64 cell_length = absent ? -1 : symbol_of(cell_address, SYMBOL_NAME); \
 	CELL_BEGIN(name, width);                                             \
-	if (!HAVE_SNPRINTF && cell_address) {                                \
-		PUT_QUOTE;                                                   \
-		FLUSH;                                                       \
-		BPF_SEQ_PRINTF(seq, "%ps", cell_address);                    \
-		PUT_QUOTE;                                                   \
-	} else if (cell_length < 0) {                                        \
+	if (cell_length < 0) {                                               \
 		PUT_ABSENT(0);                                               \
 	} else {                                                             \
 		put_quoted(cell_length);                                     \

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/**
+ * What every kernel must pass: run as root by `BUN_BE_BUN=1 task-iter run suite.js EXECUTABLE LIBRARIES`.
+ *
+ * One line of JSON for each result. Every table is loaded by each way
+ * that this kernel has, in every format, with every column and the largest query, and its rows are compared between formats and
+ * with what /proc says of processes, files and sockets that the suite itself makes.
+ */
+
+import { dlopen } from "bun:ffi";
+import { spawn, spawnSync, type SpawnSyncOptionsWithStringEncoding } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import { before, release } from "../../src/cli/explain.ts";
+import { bun } from "../../src/native/bun.ts";
+import { type Format, type Libraries, Program, TaskIterError } from "../../src/native/program.ts";
+import { cstring } from "../../src/native/shim.ts";
+import { plan, type Query } from "../../src/query/plan.ts";
+import { MAX_TESTS } from "../../src/query/query.ts";
+import { type Column, type Table, tables } from "../../src/query/schema.ts";
+import { chunks } from "../../src/stream.ts";
+import type { Result } from "./result.ts";
+import { type Kid, MAPS, type Row, same, type Surroundings, witnesses } from "./witness.ts";
+
+const [executable, folder] = process.argv.slice(2) as [string, string];
+const kernel = release();
+
+/** Runs a command to its end; without BUN_BE_BUN, by which the executable runs this file. */
+const command = (words: string[], options: SpawnSyncOptionsWithStringEncoding = { encoding: "utf8" }) =>
+  spawnSync(words[0]!, words.slice(1), { maxBuffer: 1 << 28, env: { PATH: process.env.PATH }, ...options });
+
+/** Runs task-iter. */
+const taskIter = (...words: string[]) => command([executable, ...words]);
+
+const report = (result: Result): void => console.log(JSON.stringify(result));
+
+/** A check: `test` throws, or says why it could not be made. */
+async function check(name: string, test: () => void | string | Promise<void | string>): Promise<void> {
+  try {
+    const skipped = await test();
+    report(skipped === undefined ? { kind: "pass", name } : { kind: "skip", name, reason: skipped });
+  } catch (error) {
+    const { message, log = "" } = error as TaskIterError;
+    report({ kind: "fail", name, reason: log ? `${message}\n${log.split("\n").slice(-15).join("\n")}` : message });
+  }
+}
+
+function holds(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Error(what);
+}
+
+const libraries: Libraries = (name, needs = []) => {
+  if (needs.length > 0) {
+    const { symbols: libc } = dlopen("libc.so.6", { dlopen: { args: ["ptr", "i32"], returns: "ptr" } });
+    for (const library of needs) libc.dlopen(cstring(`${folder}/${library}`), 2);
+  }
+  return bun.open(`${folder}/${name}`);
+};
+
+/** Light skeletons need Linux 5.17: there both ways must work. */
+const ways: readonly ("light" | "libbpf")[] = before(kernel, "5.17") ? ["libbpf"] : ["light", "libbpf"];
+
+/** One pass of `query`, without header or summary, loaded in that way. */
+function read(query: Query, format: Format, way: "light" | "libbpf", record = false): string {
+  const { request, table } = plan(query, format);
+  const began = performance.now();
+  const libbpf = way === "libbpf";
+  let program;
+  try {
+    program = Program.load(libraries, { ...request, libbpf, verbose: record && "numbers" });
+  } catch (error) {
+    if (!(error instanceof TaskIterError) || error.step !== "load") throw error;
+    program = Program.load(libraries, { ...request, libbpf, verbose: true }); // fails again, with the whole log;
+  }
+  using loaded = program;
+  const milliseconds = performance.now() - began;
+  const decoder = new TextDecoder();
+  let text = "";
+  for (const chunk of chunks(loaded, format)) text += decoder.decode(chunk, { stream: true });
+  if (record) {
+    const processed = Number(/processed (\d+) insns/.exec(loaded.log)?.[1] ?? 0);
+    report({ kind: "load", table: table.name, format, way, processed, size: loaded.size / 8, milliseconds });
+  }
+  return text;
+}
+
+/** RFC 4180; an absent value is `null`, an empty string is quoted. */
+function parseCsv(text: string): (string | null)[][] {
+  const rows: (string | null)[][] = [[]];
+  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\n\r]*))(,|\n)/g)) {
+    rows.at(-1)!.push(quoted !== undefined ? quoted.replaceAll('""', '"') : plain === "" ? null : plain!);
+    if (end === "\n") rows.push([]);
+  }
+  same(rows.pop(), [], "csv's end");
+  return rows;
+}
+
+/** The value that JSON has for a cell of CSV. */
+function fromCsv(cell: string | null, { type }: Column): unknown {
+  if (type === "frames") return cell === null ? [] : cell.split(";");
+  if (cell === null) return null;
+  return type === "number" || type === "signed" ? Number(cell) : type === "boolean" ? cell === "true" : cell;
+}
+
+/** Every column and as many comparisons as there may be; it holds for every row. */
+function largest(table: Table): string {
+  const first = table.columns[0]!;
+  const parts = [`${first.name} == null`, ...table.columns.map(({ name }) => `${name} != null`)];
+  const string = table.columns.find(({ type }) => type === "string" || type === "long");
+  for (let i = 0; parts.length < MAX_TESTS; i++) parts.push(string ? `${string.name} ~ "*zq${i}*"` : `${first.name} in (${i})`);
+  return parts.join(" || ");
+}
+
+/** Rows of what stays as it is: of processes that sleep, and not of BPF objects made for one reading. */
+function lasting(rows: Row[], { kids }: Surroundings, others = rows): Row[] {
+  const [pids, ids] = [new Set([2, ...kids.map(({ pid }) => pid)]), new Set(others.map((row) => row.id))];
+  return rows.filter((row) => (row.pid === undefined || pids.has(row.pid)) && (row.id === undefined || ids.has(row.id)));
+}
+
+/** Rows that are no row of `others`. */
+function strangers(rows: Row[], others: Row[], around: Surroundings): Row[] {
+  const known = new Set(others.map((row) => JSON.stringify(row)));
+  return lasting(rows, around, others).filter((row) => !known.has(JSON.stringify(row)));
+}
+
+/** Reads until two readings agree: the system lives on between them. */
+function agree(around: Surroundings, readers: Record<string, () => Row[]>): Row[] {
+  let difference = "";
+  for (let attempt = 0; attempt < 4; attempt++) {
+    const readings = Object.entries(readers).map(([name, reader]) => [name, reader()] as const);
+    const [, first] = readings[0]!;
+    difference = "";
+    for (const [name, rows] of readings.slice(1)) {
+      const strange = [...strangers(rows, first, around), ...strangers(first, rows, around)];
+      if (strange.length > 0) difference = `${name}: ${JSON.stringify(strange.slice(0, 2))}`;
+    }
+    if (!difference) return first;
+  }
+  throw new Error(`formats disagree, ${difference.slice(0, 800)}`);
+}
+
+/** `column == value` for the row's default columns, those that a string in quotes or a number can name. */
+function equalTo(row: Row, table: Table): { where: string; matches: (row: Row) => boolean } {
+  const columns = table.columns.filter(({ name, shown, type }) => {
+    const value = row[name];
+    const plain = typeof value !== "string" || /^[ -~]*$/.test(value) && !/["\\*…]/.test(value);
+    return shown && type !== "frames" && type !== "hex" && plain && !Array.isArray(value);
+  });
+  const value = (cell: unknown, { type }: Column) => cell === null || type !== "string" ? `${cell}` : JSON.stringify(cell);
+  const quote = (column: Column) =>
+    ["long", "symbol"].includes(column.type) && row[column.name] !== null
+      ? JSON.stringify(row[column.name])
+      : value(row[column.name], column);
+  return {
+    where: columns.map((column) => `${column.name} == ${quote(column)}`).join(" && "),
+    matches: (other) => columns.every(({ name }) => other[name] === row[name]),
+  };
+}
+
+async function checkTable(table: Table, around: Surroundings): Promise<void> {
+  const { name } = table;
+  const base: Query = { table: name, map: MAPS[name]?.(around) };
+  const options = base.map === undefined ? [] : [`--map=${base.map}`];
+  const run = (...args: string[]) => taskIter(name, ...options, ...args);
+
+  if (before(kernel, table.since)) {
+    await check(`${name}: says that this kernel lacks it`, () => {
+      const { status, stdout, stderr } = run("--format=json");
+      const line =
+        `task-iter: cannot read table ${name}: kernel ${kernel} has no ${table.iterator} iterator (Linux ${table.since} or later)\n`;
+      same([status, stdout, stderr], [3, "", line], "status, output, message");
+    });
+    return;
+  }
+  const all: Query = { ...base, columns: ["all"], where: largest(table) };
+  const names = table.columns.map((column) => column.name);
+  const json = (text: string): Row[] => JSON.parse(text);
+  const lines = (text: string): Row[] => text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const records = (text: string): Row[] =>
+    parseCsv(text).map((cells) =>
+      Object.fromEntries(table.columns.map((column, i) => [column.name, fromCsv(cells[i]!, column)]))
+    );
+
+  for (const way of ways) {
+    await check(`${name}: every format, every column, ${MAX_TESTS} comparisons, by ${way}`, () => {
+      agree(around, {
+        json: () => json(read(all, "json", way, true)),
+        jsonl: () => lines(read(all, "jsonl", way, true)),
+        csv: () => records(read(all, "csv", way, true)),
+      }).forEach((row) => same(Object.keys(row), names, "columns"));
+      // Escapes make every row of text a line without control characters.
+      holds(!/\p{Cc}/u.test(read(all, "text", way, true).replaceAll("\n", "")), "text has control characters");
+    });
+  }
+  if (ways.length > 1) {
+    await check(`${name}: both ways of loading say the same`, () => {
+      agree(around, {
+        light: () => json(read({ ...base, columns: ["all"] }, "json", "light")),
+        libbpf: () => json(read(all, "json", "libbpf")),
+      });
+    });
+  }
+  await check(`${name}: as asked for on the command line`, () => {
+    const { status, stdout, stderr } = run("--format=json");
+    same([status, stderr], [0, ""], "status, message");
+    const shown = table.columns.filter((column) => column.shown).map((column) => column.name);
+    for (const row of json(stdout)) same(Object.keys(row), shown, "columns");
+  });
+  await check(`${name}: a row's own values find it, and columns in another order`, () => {
+    const full = json(read({ ...base, columns: ["all"] }, "json", ways[0]!));
+    const row = lasting(full, around).at(-1);
+    if (!row) return "the table is empty";
+    const { where, matches } = equalTo(row, table);
+    const backwards = json(read({ ...base, columns: names.toReversed(), where }, "json", ways[0]!));
+    for (const found of backwards) {
+      same(Object.keys(found), names.toReversed(), "columns");
+      holds(matches(found), `${where} finds ${JSON.stringify(found)}`);
+    }
+    // The last BPF object may have been made for one reading, and gone by the next.
+    holds(backwards.length > 0 || "id" in row, `${where} finds nothing`);
+  });
+  const witness = witnesses[name];
+  await check(`${name}: agrees with /proc`, () => {
+    if (!witness) return "no file of /proc says it";
+    return witness((query) => json(read({ ...base, columns: ["all"], ...query }, "json", ways[0]!)), around);
+  });
+}
+
+async function checkCommandLine({ kids, hostile, many, long }: Surroundings): Promise<void> {
+  await check("exit status 0: no rows", () => {
+    const { status, stdout, stderr } = taskIter("files", "no-such-name", "--format=json");
+    same([status, stdout, stderr], [0, "[]\n", ""], "status, output, message");
+  });
+  await check("exit status 2: unknown table, column, option", () => {
+    for (const args of [["file", "x"], ["files", "--columns=nothing"], ["files", "--where=fd ~ 1"], ["--nothing"]]) {
+      const { status, stdout, stderr } = taskIter(...args);
+      same([status, stdout, stderr.split("\n").at(-1)], [2, "", ""], args.join(" "));
+    }
+  });
+  await check("exit status 1: the output cannot be written", () => {
+    const full = fs.openSync("/dev/full", "w");
+    const { status } = command([executable, "files"], { encoding: "utf8", stdio: ["ignore", full, "pipe"] });
+    fs.closeSync(full);
+    same(status, 1, "status");
+  });
+  await check("exit status 3: without privileges", () => {
+    const { status, stdout, stderr } = command([executable, "files"], { uid: 65534, gid: 65534, encoding: "utf8" });
+    same([status, stdout], [3, ""], "status, output");
+    holds(stderr.includes("CAP_BPF and CAP_PERFMON missing"), stderr);
+  });
+  await check("a reader that goes away ends it silently", () => {
+    const { status, stdout, stderr } = command(["sh", "-c", `${executable} files | head -n 1`]);
+    same([status, stdout.split("\n").length, stderr], [0, 2, ""], "status, lines, message");
+  });
+  await check("hostile names in every format", () => {
+    for (const table of ["stacks", "files"]) {
+      const rows: Row[] = JSON.parse(taskIter(table, "--pid", `${hostile.pid}`, "--format=json").stdout);
+      holds(rows.length > 0, `${table} has no row`);
+      for (const row of rows) same(row.comm, hostile.json, table);
+      const [, first] = taskIter(table, "--pid", `${hostile.pid}`, "--columns=comm", "--format=csv").stdout.split("comm\n");
+      same(parseCsv(first!)[0], [hostile.json], table);
+      holds(
+        taskIter(table, "--pid", `${hostile.pid}`).stdout.includes(hostile.text),
+        `${table}: the escaped name is not in its text`,
+      );
+      const where = 'comm ~ "a*" && comm ~ "*z" && comm != "az"';
+      const found: Row[] = JSON.parse(taskIter(table, `--where=${where}`, "--columns=pid", "--format=json").stdout);
+      same([...new Set(found.map((row) => row.pid))], [hostile.pid], where);
+    }
+  });
+  await check("output of more than 32 KiB", () => {
+    for (const format of ["json", "jsonl", "csv", "text"] as const) {
+      const where = `pid == ${process.pid} && path == "${long}"`;
+      const { status, stdout } = taskIter("files", `--where=${where}`, "--columns=fd,path,pos,flags", `--format=${format}`);
+      const fds = stdout.split("\n").filter((line) => line.includes(long.slice(0, 40))).map((line) =>
+        Number(/\d+/.exec(line)![0])
+      );
+      // Where there is no bpf_d_path, long paths are cut at no other place.
+      same([status, fds], [0, many], format);
+      holds(stdout.length > 3 * 32 * 1024, `only ${stdout.length} bytes`);
+    }
+  });
+  await check("--comm, --pid and --tid", () => {
+    const [kid] = kids as [Kid];
+    for (const args of [["--comm=sleep", `--pid=${kid.pid}`], [`--tid=${kid.pid}`], [`--where=tid == ${kid.pid}`]]) {
+      const rows: Row[] = JSON.parse(taskIter("stacks", ...args, "--format=json").stdout);
+      same(rows.map((row) => [row.comm, row.pid, row.tid]), [["sleep", kid.pid, kid.pid]], args.join(" "));
+    }
+  });
+  await check("--interval reads again", () => {
+    const { status, stdout } = taskIter("stacks", "sleep", "--interval=50ms", "--count=3", "--format=jsonl");
+    const times = new Set(stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line).t));
+    same([status, times.size], [0, 3], "status, passes");
+  });
+}
+
+/** Nothing that a run loaded may stay: identifiers of programs and maps that are there. */
+function objects(): string {
+  return taskIter("progs", "--columns=id,name", "--format=csv", "--where=name == dump").stdout;
+}
+
+const around: Surroundings = await (async () => {
+  const folder = fs.mkdtempSync("/tmp/task-iter-kernels-");
+  const long = `${folder}/${"d".repeat(200)}`;
+  fs.writeFileSync(long, "x");
+  const many = Array.from({ length: 500 }, () => fs.openSync(long, "r")).toSorted((a, b) => a - b);
+  const deleted = `${folder}/deleted`;
+  const deletedFd = fs.openSync(deleted, "w+");
+  fs.unlinkSync(deleted);
+  const kid = spawn("sleep", ["1000"], { stdio: ["pipe", many[0]!, deletedFd] });
+  // A quotation mark, a comma, a backslash, a line end, an escape, a byte that is no UTF-8, U+009B, and a letter.
+  const name = String.raw`a",\\\n\033\377\302\233z`;
+  const named = spawn("sh", ["-c", `printf '${name}' > /proc/self/comm; echo; read x`], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  await new Promise((resolve) => named.stdout.once("data", resolve));
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const socketPath = `${folder}/socket`;
+  const local = net.createServer().listen(socketPath);
+  await new Promise((resolve) => local.once("listening", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  return {
+    folder,
+    kids: [{ pid: kid.pid!, end: () => kid.kill() }, { pid: named.pid!, end: () => named.kill() }],
+    hostile: {
+      pid: named.pid!,
+      json: 'a",\\\n\x1b\ufffd\u009bz',
+      text: String.raw`a",\\\n\x1b`,
+    },
+    long,
+    many,
+    port,
+    socketPath,
+    end: () => {
+      server.close();
+      local.close();
+      fs.rmSync(folder, { recursive: true });
+    },
+  };
+})();
+
+try {
+  report({ kind: "kernel", release: kernel });
+  for (const table of tables) await checkTable(table, around);
+  await checkCommandLine(around);
+  await check("task-iter tables names every table", () => {
+    const { stdout } = taskIter("tables", "--format=json");
+    same(JSON.parse(stdout).map(({ table }: Row) => table), tables.map(({ name }) => name), "tables");
+  });
+  if (tables.some(({ name }) => name === "progs")) {
+    await check("no program stays loaded", () => same(objects().split("\n").length <= 3, true, objects()));
+  }
+  report({ kind: "end" });
+} finally {
+  for (const kid of around.kids) kid.end();
+  around.end();
+}
+process.exit(0);

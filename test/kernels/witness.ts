@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** What other files of the kernel say about processes, files and sockets that the suite made. */
+
+import { dlopen, ptr } from "bun:ffi";
+import fs from "node:fs";
+import type { Query } from "../../src/query/plan.ts";
+
+// deno-lint-ignore no-explicit-any
+export type Row = Record<string, any>;
+
+/** A process that the suite started. */
+export interface Kid {
+  pid: number;
+  end(): void;
+}
+
+/** What the suite has made. */
+export interface Surroundings {
+  folder: string;
+  kids: Kid[];
+  /** The process with the hostile name, and that name as JSON and CSV (decoded) and the beginning of it in text. */
+  hostile: { pid: number; json: string; text: string };
+  /** A file with a long path, and this process's descriptors of it. */
+  long: string;
+  many: number[];
+  /** Sockets that listen. */
+  port: number;
+  socketPath: string;
+  end(): void;
+}
+
+type Read = (query?: Partial<Query>) => Row[];
+
+/** Throws when the table is wrong; returns why the comparison could not be made. */
+export type Witness = (read: Read, around: Surroundings) => void | string;
+
+/** Compares what can be written as JSON, and shows where it begins to differ. */
+export function same(actual: unknown, expected: unknown, what: string): void {
+  const [a, b] = [JSON.stringify(actual) ?? "undefined", JSON.stringify(expected) ?? "undefined"];
+  if (a === b) return;
+  let at = 0;
+  while (a[at] === b[at]) at++;
+  const [from, to] = [Math.max(0, at - 100), at + 200];
+  throw new Error(`${what}: ${from > 0 ? "..." : ""}${a.slice(from, to)} instead of ${b.slice(from, to)}`);
+}
+
+const text = (path: string): string => fs.readFileSync(path, "utf8");
+const words = (line: string): string[] => line.trim().split(/\s+/);
+const lines = (path: string): string[] => text(path).split("\n").filter(Boolean);
+
+/** The values of /proc/PID/status. */
+function status(pid: number): Record<string, string> {
+  return Object.fromEntries(
+    lines(`/proc/${pid}/status`).map((line) => line.split(":\t")).map(([key, value]) => [key, value?.trim()]),
+  );
+}
+
+/** The fields of /proc/PID/stat from the third one on, the state; the one before it may hold anything. */
+const stat = (pid: number): string[] => words(text(`/proc/${pid}/stat`).replace(/^.*\) /s, ""));
+
+/** A path as /proc/PID/fd shows it, where all is UTF-8. */
+function descriptors(pid: number): [number, string][] {
+  return fs.readdirSync(`/proc/${pid}/fd`).map(Number).toSorted((a, b) => a - b)
+    .map((fd) => [fd, fs.readlinkSync(`/proc/${pid}/fd/${fd}`)]);
+}
+
+/** An IPv4 or IPv6 address of /proc/net, whose words are as the machine has them. */
+const port = (address: string): number => parseInt(address.split(":")[1]!, 16);
+
+export const witnesses: Record<string, Witness> = {
+  stacks(read, { kids }) {
+    if (!fs.existsSync("/proc/self/stack")) return "this kernel has no /proc/PID/stack";
+    for (const { pid } of kids) {
+      const frames = lines(`/proc/${pid}/stack`).map((line) => line.replace(/^\[<0>\] /, ""));
+      const rows = read({ pid });
+      same(rows.map((row) => [row.pid, row.tid, row.frames]), [[pid, pid, frames]], `stack of ${pid}`);
+      same(rows[0]!.depth, frames.length, "depth");
+      same(rows[0]!.state, stat(pid)[0], "state");
+    }
+  },
+  files(read, { kids }) {
+    for (const { pid } of kids) {
+      const rows = read({ pid });
+      same(rows.map((row) => [row.fd, row.path]), descriptors(pid), `descriptors of ${pid}`);
+      for (const row of rows) {
+        const info = Object.fromEntries(lines(`/proc/${pid}/fdinfo/${row.fd}`).map((line) => words(line.replace(":", " "))));
+        same([row.pos, row.flags], [Number(info.pos), parseInt(info.flags!, 8)], `position and flags of ${row.path}`);
+        const { ino, size, uid, nlink } = fs.statSync(`/proc/${pid}/fd/${row.fd}`);
+        same(
+          [row.ino, row.uid, row.deleted],
+          [ino, uid, nlink === 0 && row.type === "REG"],
+          `inode, owner, links of ${row.path}`,
+        );
+        if (row.type === "REG") same(row.size, size, `size of ${row.path}`);
+      }
+    }
+  },
+  tasks(read, { kids }) {
+    for (const { pid } of kids) {
+      const [row, ...others] = read({ pid });
+      const [facts, fields] = [status(pid), stat(pid)];
+      same(others, [], "a second row");
+      same(
+        [row!.pid, row!.tid, row!.ppid, row!.uid, row!.state, row!.gid, row!.pgid, row!.sid],
+        [
+          pid,
+          pid,
+          Number(facts.PPid),
+          Number(words(facts.Uid!)[0]),
+          fields[0],
+          Number(words(facts.Gid!)[0]),
+          +fields[2]!,
+          +fields[3]!,
+        ],
+        `pid, tid, ppid, uid, state, gid, pgid, sid of ${pid}`,
+      );
+      same(
+        [row!.prio, row!.nice, row!.threads, row!.policy],
+        [+fields[15]!, +fields[16]!, +fields[17]!, row!.policy],
+        "prio, nice, threads",
+      );
+      same([row!.minflt, row!.majflt], [+fields[7]!, +fields[9]!], "faults");
+      same(row!.vsize_kb, +fields[20]! / 1024, "vsize_kb");
+      same([row!.nvcsw, row!.nivcsw], [facts.voluntary_ctxt_switches, facts.nonvoluntary_ctxt_switches].map(Number), "switches");
+      const argv = text(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trimEnd();
+      if (row!.cmdline !== null) same(row!.cmdline, argv, "cmdline");
+      if (row!.exe !== null) same(row!.exe, fs.readlinkSync(`/proc/${pid}/exe`), "exe");
+      for (const [column, file] of [["pid_ns", "pid"], ["mnt_ns", "mnt"], ["net_ns", "net"], ["user_ns", "user"]] as const) {
+        same(row![column], Number(/\d+/.exec(fs.readlinkSync(`/proc/${pid}/ns/${file}`))![0]), column);
+      }
+      same(row!.oom_score_adj, Number(text(`/proc/${pid}/oom_score_adj`)), "oom_score_adj");
+    }
+  },
+  vmas(read, { kids }) {
+    for (const { pid } of kids) {
+      const rows = read({ pid });
+      const maps = lines(`/proc/${pid}/maps`).map((line) => words(line)).filter((parts) => parts[5] !== "[vsyscall]");
+      const hex = (value: unknown) => typeof value === "number" ? value : Number(value);
+      same(
+        rows.map((row) => [hex(row.start), hex(row.end), row.perms, hex(row.offset), row.ino]),
+        maps.map(([range, perms, offset, , ino]) => {
+          return [...range!.split("-").map((word) => parseInt(word, 16)), perms, parseInt(offset!, 16), Number(ino)];
+        }).map(([start, end, ...rest]) => [start, end, ...rest]),
+        `memory of ${pid}`,
+      );
+    }
+  },
+  tcp(read, around) {
+    const fields = lines("/proc/net/tcp").slice(1).map(words).filter((field) =>
+      port(field[1]!) === around.port && field[3] === "0A"
+    );
+    same(
+      read({ where: `state == LISTEN && local_port == ${around.port}` }).map((
+        row,
+      ) => [row.local_port, row.uid, row.ino, row.local_addr]),
+      fields.map((field) => [around.port, Number(field[7]), Number(field[9]), "127.0.0.1"]),
+      "listening socket",
+    );
+  },
+  udp(read) {
+    const expected = ["/proc/net/udp", "/proc/net/udp6"].filter((path) => fs.existsSync(path))
+      .flatMap((path) => lines(path).slice(1).map(words)).map((field) => [port(field[1]!), Number(field[9])]);
+    same(read().map((row) => [row.local_port, row.ino]).toSorted(), expected.toSorted(), "sockets");
+  },
+  unix(read, { socketPath }) {
+    const expected = lines("/proc/net/unix").slice(1).map(words).filter((field) => field[7] === socketPath);
+    same(
+      read({ where: `path == ${JSON.stringify(socketPath)}` }).map((row) => row.ino),
+      expected.map((field) => Number(field[6])),
+      "sockets",
+    );
+  },
+  netlink(read) {
+    const expected = lines("/proc/net/netlink").slice(1).map(words).map((field) => [+field[2]!, Number(field[9])]);
+    same(read().map((row) => [row.portid, row.ino]).toSorted(), expected.toSorted(), "sockets");
+  },
+  routes(read) {
+    if (!fs.existsSync("/proc/net/ipv6_route")) return "this kernel has no IPv6";
+    const expected = lines("/proc/net/ipv6_route").map(words).map((
+      field,
+    ) => [parseInt(field[1]!, 16), parseInt(field[5]!, 16), field[9]]);
+    same(read().map((row) => [row.prefix_len, Number(row.metric), row.device]).toSorted(), expected.toSorted(), "routes");
+  },
+  ksyms(read) {
+    const expected = lines("/proc/kallsyms").map(words).filter((field) => !field[3]).map((field) => field[2]);
+    const actual = read({ where: "module == null" }).map((row) => row.name);
+    same([actual.length, actual[0], actual.at(-1)], [expected.length, expected[0], expected.at(-1)], "symbols");
+  },
+  slabs(read) {
+    const expected = lines("/proc/slabinfo").slice(2).map(words).map((field) => field[0]!);
+    const names = new Set(read().map((row) => row.name));
+    same(expected.filter((name) => !names.has(name)), [], "caches that are missing");
+  },
+  maps(read, around) {
+    const id = MAPS.elems!(around);
+    same(
+      read({ where: `id == ${id}` }).map((row) => [row.id, row.type, row.key_size, row.value_size, row.max_entries]),
+      [[id, "hash", 4, 8, 16]],
+      "the map that the suite made",
+    );
+  },
+  elems(read) {
+    same(read().length, 1, "elements");
+  },
+  cgroups(read) {
+    const root = "/sys/fs/cgroup";
+    if (!fs.existsSync(`${root}/cgroup.controllers`)) return "no cgroup2 is mounted";
+    const below = (path: string): string[] => [
+      path,
+      ...fs.readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).flatMap(({ name }) =>
+        below(`${path}/${name}`)
+      ),
+    ];
+    const expected = below(root).map((path) => fs.statSync(path).ino);
+    same(read().map((row) => row.id).toSorted(), expected.toSorted(), "control groups");
+  },
+};
+
+/* --- BPF maps --- */
+
+const BPF_MAP_CREATE = 0;
+const BPF_MAP_UPDATE_ELEM = 2;
+const BPF_OBJ_GET_INFO_BY_FD = 15;
+const BPF_BTF_LOAD = 18;
+const SYS_BPF = 321;
+
+let libc: { syscall(number: number, command: number, attr: Uint8Array, size: number): number } | undefined;
+
+/** bpf(2) with the attributes as 32-bit words, or a buffer's address as two of them. */
+function bpf(command: number, parts: (number | Uint8Array)[]): number {
+  libc ??= dlopen("libc.so.6", { syscall: { args: ["i64", "i32", "ptr", "u32"], returns: "i32" } })
+    .symbols as unknown as NonNullable<typeof libc>;
+  const attr = new Uint32Array(32);
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === "number") attr[at++] = part;
+    else new BigUint64Array(attr.buffer)[at / 2] = BigInt(ptr(part)), at += 2;
+  }
+  const result = libc.syscall(SYS_BPF, command, new Uint8Array(attr.buffer), attr.byteLength);
+  if (result < 0) throw new Error(`bpf(${command}) failed`);
+  return result;
+}
+
+/** The ID of the map behind a descriptor. */
+function idOf(fd: number): number {
+  const info = new Uint8Array(88);
+  bpf(BPF_OBJ_GET_INFO_BY_FD, [fd, info.length, info]);
+  return new DataView(info.buffer).getUint32(4, true);
+}
+
+/** BTF with one type: 1, int, of four bytes. */
+function btf(): number {
+  const strings = "\0int\0";
+  const bytes = new Uint8Array(24 + 16 + strings.length);
+  const view = new DataView(bytes.buffer);
+  [0x0001eb9f, 24, 0, 16, 16, strings.length].forEach((word, i) => view.setUint32(i * 4, word, true));
+  [1, 1 << 24, 4, 1 << 24 | 32].forEach((word, i) => view.setUint32(24 + i * 4, word, true));
+  bytes.set(new TextEncoder().encode(strings), 40);
+  return bpf(BPF_BTF_LOAD, [bytes, 0, 0, bytes.length, 0, 0]);
+}
+
+/** Made once each, and held by this process. */
+const made = new Map<string, number>();
+
+function once(name: string, make: () => number): number {
+  const id = made.get(name) ?? make();
+  made.set(name, id);
+  return id;
+}
+
+/** For tables that read one map: the ID of one that they can read. */
+export const MAPS: Record<string, ((around: Surroundings) => number) | undefined> = {
+  elems: () =>
+    once("elems", () => {
+      const fd = bpf(BPF_MAP_CREATE, [1, 4, 8, 16, 0]); // BPF_MAP_TYPE_HASH
+      bpf(BPF_MAP_UPDATE_ELEM, [fd, 0, new Uint8Array(4).fill(7), new Uint8Array(8).fill(9), 0, 0]);
+      return idOf(fd);
+    }),
+  sockmap: () => once("sockmap", () => idOf(bpf(BPF_MAP_CREATE, [15, 4, 8, 16, 0]))), // BPF_MAP_TYPE_SOCKMAP
+  "sk-storage": () =>
+    // BPF_MAP_TYPE_SK_STORAGE, BPF_F_NO_PREALLOC, which needs types
+    once("sk-storage", () => idOf(bpf(BPF_MAP_CREATE, [24, 4, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, btf(), 1, 1]))),
+};
