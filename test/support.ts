@@ -2,7 +2,7 @@
 /** What the tests share: the executable, fixture processes, temporary folders. */
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 
 export const root = new URL("..", import.meta.url).pathname;
@@ -38,6 +38,10 @@ export function rows(...args: string[]): Row[] {
   if (status !== 0) throw new Error(`task-iter ${args.join(" ")} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }
+
+/** Where the v2 hierarchy of control groups is mounted. */
+export const cgroupRoot = readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) => line.split(" "))
+  .find((mount) => mount[2] === "cgroup2")?.[1] ?? "/sys/fs/cgroup";
 
 /** test/fixture.c, built when it is newer than what was built. */
 function fixtureProgram(): string {

@@ -104,9 +104,7 @@ export class Program implements Disposable {
       program.#check("load", shim.load(handle));
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;
-      let result = request.cgroups
-        ? shim.attach_cgroups(handle)
-        : shim.attach(handle, request.pid ?? 0, request.tid ?? 0, map);
+      let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, request.tid ?? 0, map);
       if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
       program.#check("attach", result);
     } catch (error) {
