@@ -7,7 +7,7 @@
 #include "row.h"
 #include "symbol.h"
 
-#define CGROUP_LEVELS 2048	/* a path has at most PATH_MAX bytes */
+#define CGROUP_LEVELS 1024	/* and no path for what is deeper */
 #define CGROUP_NAME 256		/* NAME_MAX and a NUL */
 #define CSS_ONLINE 2
 
@@ -34,7 +34,7 @@ static __always_inline u64 parent_of(u64 node)
 }
 
 /* From both ends up to where the ways meet. */
-BODY meet(u32 i, void *unused)
+BODY(meet)
 {
 	if (path_at == path_top)
 		return 1;
@@ -47,9 +47,8 @@ BODY meet(u32 i, void *unused)
 	}
 	return 0;
 }
-LONG_BODY(meet)
 
-BODY climb(u32 i, void *unused)
+BODY(climb)
 {
 	if (path_at == path_top || !path_at)
 		return 1;
@@ -58,9 +57,8 @@ BODY climb(u32 i, void *unused)
 	path_at = parent_of(path_at);
 	return 0;
 }
-LONG_BODY(climb)
 
-BODY descend(u32 i, void *unused)
+BODY(descend)
 {
 	u32 at = path_length & SOURCE_MASK;
 	struct kernfs_node *node;
@@ -74,7 +72,6 @@ BODY descend(u32 i, void *unused)
 	path_length = at + length;
 	return 0;
 }
-LONG_BODY(descend)
 
 /* The path into source; its length, or -1 for one that is too long. */
 GLOBAL int cgroup_path(u64 address)
@@ -97,7 +94,7 @@ GLOBAL int cgroup_path(u64 address)
 	if (root_level) {
 		path_depth = BPF_CORE_READ(cgroup, level);
 		path_top_depth = root_level;
-		LONG_LOOP(2 * CGROUP_LEVELS, meet);
+		LOOP(2 * CGROUP_LEVELS, meet);
 		root_level -= path_top_depth;
 		for (u32 i = 0; i < CHUNK; i++) {
 			if (i >= root_level)
@@ -108,8 +105,8 @@ GLOBAL int cgroup_path(u64 address)
 		path_at = address;
 	}
 	path_depth = 0;
-	LONG_LOOP(CGROUP_LEVELS, climb);
-	LONG_LOOP(CGROUP_LEVELS, descend);
+	LOOP(CGROUP_LEVELS, climb);
+	LOOP(CGROUP_LEVELS, descend);
 	RCU_UNLOCK;
 	if (path_at != path_top || path_length > SOURCE_MASK - CGROUP_NAME)
 		return -1;

@@ -6,9 +6,14 @@
 
 #include "row.h"
 
+/* Iterators may call bpf_d_path since 5.12, which has bpf_check_mtu for its mark. */
+#define HAVE_D_PATH bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu)
+
 /* Without the NUL; -ENAMETOOLONG where /proc has the same. */
 static __always_inline long path_of(struct file *file)
 {
+	if (!HAVE_D_PATH)
+		return -1;
 	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
 }
 

@@ -55,7 +55,7 @@ static u32 frames_depth, frames_style;
 static u64 frames_hash, frames_difference;
 static u32 frames_slot;
 
-BODY hash_frame(u32 i, void *unused)
+BODY(hash_frame)
 {
 	if (i >= frames_depth)
 		return 1;
@@ -63,7 +63,7 @@ BODY hash_frame(u32 i, void *unused)
 	return 0;
 }
 
-BODY compare_frame(u32 i, void *unused)
+BODY(compare_frame)
 {
 	struct stack *kept = bpf_map_lookup_elem(&stacks, &frames_slot);
 
@@ -105,7 +105,7 @@ GLOBAL int keep_frames(u32 from)
 	return 0;
 }
 
-BODY put_frame(u32 i, void *unused)
+BODY(put_frame)
 {
 	int length;
 
@@ -155,7 +155,7 @@ GLOBAL int put_frames(u32 depth, u32 style)
 	return 0;
 }
 
-BODY join_frame(u32 i, void *unused)
+BODY(join_frame)
 {
 	if (i >= frames_depth)
 		return 1;

@@ -16,6 +16,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s32 s32;
 typedef __s64 s64;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -282,13 +283,142 @@ struct cgrp_cset_link {
 
 /* sockets and routes */
 
+struct in6_addr {
+	union {
+		u32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u16 skc_dport;
+	u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct socket *sk_socket;
+};
+
 /* BPF objects */
+
+struct btf {
+	u32 id;
+};
+
+enum btf_field_type {
+	BPF_SPIN_LOCK = 1,
+};
+
+struct btf_field {
+	u32 offset;
+	u32 size;			/* since 6.4 */
+	enum btf_field_type type;
+};
+
+struct btf_record {
+	u32 cnt;
+	struct btf_field fields[1];
+};
+
+struct bpf_map {
+	enum bpf_map_type map_type;
+	u32 key_size;
+	u32 value_size;
+	u32 max_entries;
+	u32 map_flags;
+	u32 id;
+	struct btf_record *record;	/* since 6.2 */
+	struct btf *btf;
+	char name[16];
+	atomic64_t refcnt;
+	bool frozen;
+};
+
+struct bpf_map___6_1 {
+	struct bpf_map_off_arr *off_arr;	/* 5.19 to 6.1 */
+};
+
+struct bpf_map___5_18 {
+	int timer_off;			/* 5.15 to 5.18 */
+};
+
+struct bpf_prog;
+
+struct bpf_prog_aux {
+	u32 id;
+	const char *attach_func_name;
+	u64 load_time;
+	u32 verified_insns;		/* since 5.16 */
+	char name[16];
+	struct btf *btf;
+};
+
+struct bpf_prog_aux___6_8 {
+	bool sleepable;
+};
+
+struct bpf_prog {
+	u16 sleepable: 1;		/* since 6.9 */
+	enum bpf_prog_type type;
+	u32 len;
+	u32 jited_len;
+	u8 tag[8];
+	struct bpf_prog_aux *aux;
+};
+
+struct bpf_link {
+	u32 id;
+	enum bpf_link_type type;
+	struct bpf_prog *prog;
+};
 
 struct bpf_refcount___6_4 {
 	u64 opaque[1];
 };
 
 /* the rest */
+
+struct kallsym_iter {
+	char type;
+	char name[128];			/* 512 since 6.1 */
+	char module_name[56];
+	int exported;
+};
+
+struct kmem_cache_order_objects {
+	unsigned int x;
+};
+
+struct kmem_cache {
+	unsigned int flags;
+	unsigned int size;
+	unsigned int object_size;
+	struct kmem_cache_order_objects oo;
+	unsigned int align;
+	const char *name;
+};
+
+struct dma_buf {
+	unsigned long size;
+	struct file *file;
+	const char *exp_name;
+	const char *name;
+};
 
 /* what the iterators hand to a program */
 
@@ -308,6 +438,57 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	u32 fd;
 	struct file *file;
+};
+
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
+struct bpf_iter__sockmap {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	struct sock *sk;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
+	void *value;
+};
+
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
+};
+
+struct bpf_iter__bpf_link {
+	struct bpf_iter_meta *meta;
+	struct bpf_link *link;
+};
+
+struct bpf_iter__ksym {
+	struct bpf_iter_meta *meta;
+	struct kallsym_iter *ksym;
+};
+
+struct bpf_iter__kmem_cache {
+	struct bpf_iter_meta *meta;
+	struct kmem_cache *s;
+};
+
+struct bpf_iter__dmabuf {
+	struct bpf_iter_meta *meta;
+	struct dma_buf *dmabuf;
 };
 
 struct bpf_iter__task_vma {

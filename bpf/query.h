@@ -15,7 +15,7 @@
 enum {
 	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
 	MAX_TESTS = 64,		/* comparisons of one --where */
-	POOL_SIZE = 2048,	/* bytes of all its strings together */
+	POOL_SIZE = 2048,	/* bytes of all its strings together; a power of two, for the verifier */
 	STAMP_SIZE = 64,
 
 	/* where a test may jump besides to another test */
@@ -50,7 +50,7 @@ struct query {
 	__u32 cell_max;		/* bytes of output after which a string cell is cut */
 	__u8 last;		/* the last column of a row, which text does not pad */
 	__u8 page_shift;	/* log2 of the page size; libbpf-shim fills it in */
-	__u8 spare[2];
+	__u16 cpus;		/* possible ones, as many values as an element of a per-CPU map has */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* 8 spare bytes: strings are read eight bytes at a time */
 };

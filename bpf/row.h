@@ -10,8 +10,9 @@
  * arguments are numbers only, as 5.10 demands; what they share is global.
  *
  * The body of a loop is a function too, and what it keeps is global, so that LOOP can be bpf_loop (5.17), whose body is verified
- * once: 2 ms for a whole program instead of 24. Programs for older kernels have bounded loops; a LONG_LOOP is cut into two levels
- * of global functions, which costs the verifier the sum of both instead of their product. Short functions without a loop are
+ * once: 2 ms for a whole program instead of 24. Programs for older kernels have bounded loops that do nothing but call the body,
+ * a global function there: each turn costs the verifier six instructions, whatever the body does, and the compiler cannot move
+ * a check of the body's out of a loop, where those kernels lose track of what it said. Short functions without a loop are
  * static: those not used disappear, and a light skeleton can hold no more than 32 (libbpf 1.1, MAX_USED_PROGS).
  */
 #ifndef TASK_ITER_ROW_H
@@ -26,34 +27,21 @@
 
 #define CHUNK 64
 
-/* Calls body(i, NULL) for i below `times`, a constant, until it returns 1. */
+/*
+ * BODY(name) { ... } is the body of a loop for the turn `i`; it returns 1 to end the loop. LOOP(times, name) runs it for i below
+ * `times`, a constant of at most 4096.
+ */
 #ifdef BOUNDED_LOOPS
-#define BODY static __always_inline long
+#define BODY(name) GLOBAL int name(u32 i)
 #define LOOP(times, body)                                                    \
 	do {                                                                 \
 		for (u32 loop_ = 0; loop_ < (times); loop_++)                \
-			if (body(loop_, NULL))                               \
-				break;                                       \
-	} while (0)
-#define LONG_BODY(body)                                                      \
-	GLOBAL int body##_chunk(u32 from)                                    \
-	{                                                                    \
-		for (u32 i = 0; i < CHUNK; i++)                              \
-			if (body(from + i, NULL))                            \
-				return 1;                                    \
-		return 0;                                                    \
-	}
-#define LONG_LOOP(times, body)                                               \
-	do {                                                                 \
-		for (u32 loop_ = 0; loop_ < (times); loop_ += CHUNK)         \
-			if (body##_chunk(loop_))                             \
+			if (body(loop_))                                     \
 				break;                                       \
 	} while (0)
 #else
-#define BODY static __noinline long
+#define BODY(name) static __noinline long name(u32 i, void *unused)
 #define LOOP(times, body) bpf_loop(times, body, NULL, 0)
-#define LONG_BODY(body)
-#define LONG_LOOP LOOP
 #endif
 
 #define ROW_MASK 0x7fff		/* a row must be shorter than the kernel's 32 KiB seq buffer */
@@ -223,20 +211,19 @@ u32 cell_cut;		/* it was */
 u64 special_found;
 u8 byte_before;
 
-BODY find_special(u32 i, void *unused)
+BODY(find_special)
 {
 	if (i * 8 >= source_length)
 		return 1;
 	special_found |= is_special(WORD(SOURCE(i * 8)));
 	return 0;
 }
-LONG_BODY(find_special)
 
 /*
  * One byte. U+0080 to U+009F (c2 80 to c2 9f) are control characters too: the c2 is taken back and the whole written as \u00XX.
  * A cut does not split a character.
  */
-BODY put_byte(u32 i, void *unused)
+BODY(put_byte)
 {
 	u32 at = row_len;
 	u8 byte = *SOURCE(i);
@@ -259,7 +246,6 @@ BODY put_byte(u32 i, void *unused)
 	byte_before = byte;
 	return 0;
 }
-LONG_BODY(put_byte)
 
 /* source[0 .. length) as a string of the format, at most query.cell_max bytes and a mark where it was cut. */
 GLOBAL int put_string(u32 length)
@@ -268,10 +254,11 @@ GLOBAL int put_string(u32 length)
 
 	if (length > SOURCE_MASK)
 		length = SOURCE_MASK;
+	barrier_var(length);	/* keeps the mask of SOURCE: until 6.2 or so the verifier forgets the comparison in a copy */
 	WORD(SOURCE(length)) = REPEAT('a');	/* what follows the end is not special */
 	source_length = length;
 	special_found = 0;
-	LONG_LOOP((SOURCE_MASK + 1) / 8, find_special);
+	LOOP((SOURCE_MASK + 1) / 8, find_special);
 	quoted = QUOTES(special_found || !length);
 	if (quoted)
 		LITERAL("\"");
@@ -281,7 +268,7 @@ GLOBAL int put_string(u32 length)
 		cell_limit = row_len + query.cell_max;
 		cell_cut = 0;
 		byte_before = 0;
-		LONG_LOOP(SOURCE_MASK + 1, put_byte);
+		LOOP(SOURCE_MASK + 1, put_byte);
 		if (cell_cut)
 			LITERAL("\xe2\x80\xa6");
 	}

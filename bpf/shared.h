@@ -13,11 +13,16 @@
 #include "row.h"
 #include "symbol.h"
 
-#define MAX_THREADS (1 << 16)	/* threads without it that are passed over, before all are shown */
+/* Threads without it that are passed over, before all are shown. */
+#ifdef BOUNDED_LOOPS
+#define MAX_THREADS (1 << 12)
+#else
+#define MAX_THREADS (1 << 16)
+#endif
 
 static u64 thread_at, threads_end, threads_share, thread_found;
 
-BODY find_sharer(u32 i, void *unused)
+BODY(find_sharer)
 {
 	struct task_struct *thread;
 
@@ -31,7 +36,6 @@ BODY find_sharer(u32 i, void *unused)
 	thread_at = (u64)BPF_CORE_READ(thread, thread_node.next);
 	return 0;
 }
-LONG_BODY(find_sharer)
 
 /* The first thread of the group that has it. */
 GLOBAL u64 first_sharer(u64 signal, u64 share)
@@ -42,7 +46,7 @@ GLOBAL u64 first_sharer(u64 signal, u64 share)
 	thread_at = (u64)BPF_CORE_READ(group, thread_head.next);
 	threads_share = share;
 	thread_found = 0;
-	LONG_LOOP(MAX_THREADS, find_sharer);
+	LOOP(MAX_THREADS, find_sharer);
 	return thread_found;
 }
 

@@ -8,12 +8,13 @@
  *
  * `width` is its least width in text. The expression may say ABSENT. Types:
  *
- *	U64 S64 BOOL	numbers; HEX, one written as a string of hexadecimal digits
+ *	U64 S64 BOOL	numbers; HEX, one written as a string of hexadecimal digits; COSTLY, a U64 that takes long to get
  *	ENUM(WORDS)	a number written as a word where WORDS(W) has one: W(1, FIFO)
  *	TOKEN STR LONG	strings: the expression leaves them in source[] and gives the length, negative for absent. A TOKEN has
  *			nothing to escape; a LONG one is costly to get, or may fill the row
  *	SYMBOL		the address of a kernel symbol
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
+ *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
  *
  * FILTER leaves the program when the predicate does not hold; WRITE writes the row.
  */
@@ -24,6 +25,7 @@
 
 #define DESCRIBE_WORD(number, word) [number, #word],
 #define TYPE_U64 "number", 0
+#define TYPE_COSTLY "number", 0
 #define TYPE_S64 "signed", 0
 #define TYPE_BOOL "boolean", 0
 #define TYPE_HEX "hex", 0
@@ -33,6 +35,7 @@
 #define TYPE_LONG "long", 0
 #define TYPE_SYMBOL "symbol", 0
 #define TYPE_FRAMES "frames", 0
+#define TYPE_BYTES "long", 0
 #define DESCRIBE_COL(name, type, width, expression, doc) [#name, true, width, doc, TYPE_##type],
 #define DESCRIBE_MORE(name, type, width, expression, doc) [#name, false, width, doc, TYPE_##type],
 /* TABLE(name, "iterator", "since", "plural", "doc") COLUMNS: src/query/schema.gen.ts is made from this */
@@ -62,38 +65,54 @@ struct word {
 /* --- the predicate --- */
 
 #define WHERE_U64 where_number, 0
+#define WHERE_COSTLY where_number, 0
 #define WHERE_S64 where_number, SIGNED_BIAS
-#define WHERE_BOOL where_number, 0
+#define WHERE_BOOL where_bool, 0
 #define WHERE_HEX where_number, 0
-#define WHERE_ENUM(WORDS) where_number, 0
+#define WHERE_ENUM(WORDS) where_word, 0
 #define WHERE_TOKEN where_string, 0
 #define WHERE_STR where_string, 0
-#define WHERE_LONG where_string, 1
-#define WHERE_SYMBOL where_symbol, 1
-#define WHERE_FRAMES where_frames, 1
+#define WHERE_LONG where_string, 0
+#define WHERE_SYMBOL where_symbol, 0
+#define WHERE_FRAMES where_frames, 0
+#define WHERE_BYTES where_bytes, 0
 #define COST_U64 0
+#define COST_COSTLY 1
 #define COST_S64 0
 #define COST_BOOL 0
 #define COST_HEX 0
 #define COST_ENUM(WORDS) 0
 #define COST_TOKEN 0
 #define COST_STR 0
-#define COST_LONG 1
+#define COST_LONG 2
 #define COST_SYMBOL 1
-#define COST_FRAMES 1
+#define COST_FRAMES 2
+#define COST_BYTES 2
 
 #define where_number(bias, name, expression)                                 \
 	u64 cell_value = (expression);                                       \
-	test_number(COLUMN_##name, cell_value ^ (bias), absent);
+	TEST_NUMBER(COLUMN_##name, cell_value ^ (bias), absent)
+#define where_bool(unused, name, expression)                                 \
+	bool cell_value = (expression);                                      \
+	TEST_NUMBER(COLUMN_##name, cell_value, absent)
+#define where_word(unused, name, expression)                                 \
+	u32 cell_value = (expression);                                       \
+	TEST_NUMBER(COLUMN_##name, cell_value, absent)
 #define where_string(unused, name, expression)                               \
 	s64 cell_length = (expression);                                      \
-	test_string(COLUMN_##name, cell_length);
+	if (absent)                                                          \
+		cell_length = -1;                                            \
+	TEST_STRING(COLUMN_##name, cell_length)
 #define where_symbol(unused, name, expression)                               \
-	s64 cell_length = symbol_of((u64)(expression), SYMBOL_NAME);         \
-	test_string(COLUMN_##name, cell_length);
+	u64 cell_address = (u64)(expression);                                \
+	s64 cell_length = absent ? -1 : symbol_of(cell_address, SYMBOL_NAME); \
+	TEST_STRING(COLUMN_##name, cell_length)
 #define where_frames(unused, name, expression)                               \
 	s64 cell_length = frames_to_source(expression);                      \
-	test_string(COLUMN_##name, absent ? -1 : cell_length);
+	TEST_STRING(COLUMN_##name, cell_length)
+#define where_bytes(unused, name, expression)                                \
+	s64 cell_length = bytes_to_source(expression);                       \
+	TEST_STRING(COLUMN_##name, cell_length)
 
 #define WHERE_COLUMN(cost, name, type, expression)                           \
 	if (COST_##type == cost && query.where & COLUMN_BIT(name)) {         \
@@ -101,25 +120,34 @@ struct word {
 		TYPED(WHERE_##type, name, expression)                        \
 		(void)absent;                                                \
 	}
-#define WHERE_CHEAP(name, type, width, expression, doc) WHERE_COLUMN(0, name, type, expression)
-#define WHERE_COSTLY(name, type, width, expression, doc) WHERE_COLUMN(1, name, type, expression)
+#define WHERE_COST_0(name, type, width, expression, doc) WHERE_COLUMN(0, name, type, expression)
+#define WHERE_COST_1(name, type, width, expression, doc) WHERE_COLUMN(1, name, type, expression)
+#define WHERE_COST_2(name, type, width, expression, doc) WHERE_COLUMN(2, name, type, expression)
+
+#define BIT_COST_0(name, type, width, expression, doc) | (COST_##type == 0 ? COLUMN_BIT(name) : 0)
+#define BIT_COST_1(name, type, width, expression, doc) | (COST_##type == 1 ? COLUMN_BIT(name) : 0)
+#define BIT_COST_2(name, type, width, expression, doc) | (COST_##type == 2 ? COLUMN_BIT(name) : 0)
+
+/* Nothing is computed when cheaper columns have decided: no, whatever the others are; or yes, whatever they are. */
+#define FILTER_COST(cost)                                                    \
+	if (query.where & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) && !(made && decide(truth))) { \
+		COLUMNS(WHERE_COST_##cost, WHERE_COST_##cost)                \
+		if (!decide(truth | ~made))                                  \
+			return 0;                                            \
+	}
 
 #define FILTER                                                               \
 	do {                                                                 \
-		if (query.where) {                                           \
-			truth = ~0ull;                                       \
-			COLUMNS(WHERE_CHEAP, WHERE_CHEAP)                    \
-			if (!decide())                                       \
-				return 0;                                    \
-			COLUMNS(WHERE_COSTLY, WHERE_COSTLY)                  \
-			if (!decide())                                       \
-				return 0;                                    \
-		}                                                            \
+		u64 truth = 0, made = 0;                                     \
+		FILTER_COST(0)                                               \
+		FILTER_COST(1)                                               \
+		FILTER_COST(2)                                               \
 	} while (0)
 
 /* --- the row --- */
 
 #define CELL_U64 cell_number, PUT_NUMBER
+#define CELL_COSTLY cell_number, PUT_NUMBER
 #define CELL_S64 cell_number, PUT_SIGNED
 #define CELL_BOOL cell_bool, 0
 #define CELL_HEX cell_hex, 0
@@ -129,6 +157,7 @@ struct word {
 #define CELL_LONG cell_string, put_string
 #define CELL_SYMBOL cell_symbol, 0
 #define CELL_FRAMES cell_frames, 0
+#define CELL_BYTES cell_bytes, 0
 
 static __always_inline void put_quoted(u32 length)
 {
@@ -239,6 +268,13 @@ static __noinline void put_hex(u64 value)
 	s64 cell_depth = (expression);                                       \
 	CELL_BEGIN(name, width);                                             \
 	PUT_FRAMES(cell_depth);                                              \
+	CELL_END(name, width);
+#define cell_bytes(unused, name, width, expression)                          \
+	u64 cell_address = (expression);                                     \
+	CELL_BEGIN(name, width);                                             \
+	PUT_QUOTE;                                                           \
+	put_bytes(cell_address, row_len + query.cell_max);                   \
+	PUT_QUOTE;                                                           \
 	CELL_END(name, width);
 
 #define CELL(name, type, width, expression, doc)                             \

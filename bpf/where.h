@@ -2,9 +2,12 @@
 /*
  * where.h -- the predicate: a flat list of comparisons, each with a forward jump for false and for true, as in classic BPF
  *
- * A table computes each column that the predicate names once, cheap ones first, and test_number() or test_string() keeps what
- * its comparisons said as bits of `truth`. A comparison not made yet counts as true, and negation is part of a comparison
- * (src/query/where.ts pushes it there), so when decide() says no, no costlier column can turn that into a yes.
+ * A table computes each column that the predicate names once, cheap ones first, and keeps what its comparisons said as bits of
+ * `truth`. A comparison not made yet counts as true, and negation is part of a comparison (src/query/where.ts pushes it there), so
+ * when decide() says no, no costlier column can turn that into a yes; and counted as false, when it says yes, none into a no.
+ *
+ * The loops over comparisons are for the verifier: it knows i and the query, so it sees no choice in them, and there is no call
+ * for a number. What the verifier does not know is computed without branches, each of which would double its work.
  */
 #ifndef TASK_ITER_WHERE_H
 #define TASK_ITER_WHERE_H
@@ -13,58 +16,39 @@
 
 #define SIGNED_BIAS (1ull << 63)
 
-u64 truth;
+#define TEST(i) (&query.test[(i) & (MAX_TESTS - 1)])
 
-/* A volatile read keeps the compiler from joining loads of the constant query into something the verifier cannot follow. */
-static __always_inline void set_truth(u32 i, bool holds)
+#define EACH_TEST(i)                                                         \
+	_Pragma("clang loop unroll(disable)")                                \
+	for (u32 i = 0; i < MAX_TESTS && i < query.tests; i++)
+
+/* One comparison with a number, 0 or 1. The borrow of width - above is set where value is not between lo and hi. */
+static __always_inline u64 compare_number(u32 i, u64 value, u64 absent)
 {
-	truth = (truth & ~(1ull << (i & 63))) | (u64)holds << (i & 63);
-}
+	u64 lo = TEST(i)->lo, width = TEST(i)->hi - lo, above = value - lo;
+	u64 outside = ((~width & above) | ((~width | above) & (width - above))) >> 63;
+	u32 flags = TEST(i)->flags;
 
-/* What the loops over tests share. */
-static u32 test_column, test_absent;
-static u64 test_value;
-static s64 test_length;
-static u32 match_at, match_last, match_offset, match_length, match_found;
-
-BODY compare_number(u32 i, void *unused)
-{
-	const volatile struct test *test = &query.test[i & (MAX_TESTS - 1)];
-	u32 flags, holds;
-
-	if (i >= query.tests)
-		return 1;
-	if (test->column != test_column)
-		return 0;
-	flags = test->flags;
 	if (flags & TEST_ABSENT)
-		holds = test_absent ^ (flags & TEST_NEGATE);
-	else
-		holds = ((test_value - test->lo <= test->hi - test->lo) ^ (flags & TEST_NEGATE)) & !test_absent;
-	set_truth(i, holds);
-	return 0;
+		return absent ^ (flags & TEST_NEGATE);
+	return (outside ^ 1 ^ (flags & TEST_NEGATE)) & (absent ^ 1);
 }
 
-/* The tests of `column` on a number. */
-GLOBAL int test_number(u32 column, u64 value, u32 absent)
-{
-	test_column = column;
-	test_value = value;
-	test_absent = !!absent;
-	LOOP(MAX_TESTS, compare_number);
-	return 0;
-}
+/* The pattern that is looked for, the first eight bytes of it, and which bits of those count. (A static flag may shrink to a bit.) */
+u32 match_offset, match_length, match_last, match_at, match_found;
+u64 match_first, match_mask;
 
-BODY match_word(u32 i, void *unused)
+/* Eight bytes of the pattern from its byte `at` on. */
+#define PATTERN(at) (*(const volatile u64 *)(query.pool + ((match_offset + (at)) & (POOL_SIZE - 1))))
+
+BODY(match_word)
 {
-	u32 at = i * 8, pool = match_offset + at;
+	u32 at = i * 8;
 	u64 difference;
 
 	if (at >= match_length)
 		return 1;
-	if (pool >= POOL_SIZE)
-		return match_found = 0, 1;
-	difference = WORD(SOURCE(match_at + at)) ^ *(const volatile u64 *)(query.pool + pool);
+	difference = WORD(SOURCE(match_at + at)) ^ PATTERN(at);
 	if (match_length - at < 8)
 		difference <<= 64 - (match_length - at) * 8 & 63;
 	if (difference)
@@ -75,6 +59,10 @@ BODY match_word(u32 i, void *unused)
 /* Whether source[at ..] begins with the pattern. */
 GLOBAL int matches(u32 at)
 {
+	if ((WORD(SOURCE(at)) ^ match_first) & match_mask)
+		return 0;
+	if (match_length <= 8)
+		return 1;
 	match_at = at;
 	match_found = 1;
 	LOOP(POOL_SIZE / 8, match_word);
@@ -82,75 +70,77 @@ GLOBAL int matches(u32 at)
 }
 
 /* Whether the pattern is anywhere in source, up to the last place where it fits. */
-BODY match_one(u32 i, void *unused)
+BODY(match_here)
 {
-	return i > match_last || matches(i);
+	if (i > match_last)
+		return 1;
+	if ((WORD(SOURCE(i)) ^ match_first) & match_mask || !matches(i))
+		return 0;
+	return match_found = 1;
 }
-LONG_BODY(match_one)
 
-GLOBAL int test_pattern(u32 i)
+/* One comparison with the string source[0 .. length), without its negation. */
+GLOBAL int compare_string(u32 i, u32 length)
 {
-	const volatile struct test *test = &query.test[i & (MAX_TESTS - 1)];
-	u32 flags = test->flags, size = test_length;
-	s64 last = test_length - test->length;
+	u32 flags = TEST(i)->flags, size = TEST(i)->length, last = length - size;
 
-	match_offset = test->offset;
-	match_length = test->length;
+	if (length > SOURCE_MASK || size > length || (flags & TEST_START && flags & TEST_END && last))
+		return 0;
+	match_offset = TEST(i)->offset;
+	match_length = size;
+	match_first = PATTERN(0);
+	match_mask = size >= 8 ? ~0ull : (1ull << (size * 8 & 63)) - 1;
+	if (flags & TEST_START)
+		return matches(0);
+	if (flags & TEST_END)
+		return matches(last);
 	match_last = last;
 	match_found = 0;
-	if (last < 0 || size > SOURCE_MASK)
-		;
-	else if (flags & TEST_START)
-		match_found = (!(flags & TEST_END) || !last) && matches(0);
-	else if (flags & TEST_END)
-		match_found = matches(last);
-	else
-		LONG_LOOP(SOURCE_MASK + 1, match_one);
+	LOOP(SOURCE_MASK + 1, match_here);
 	return match_found;
 }
 
-BODY compare_string(u32 i, void *unused)
+/* The truth of every test of `column` on a number, or on a string in source, whose length is negative when it is absent. */
+#define TEST_NUMBER(column_number, value, absent)                            \
+	EACH_TEST(i) {                                                       \
+		if (TEST(i)->column != (column_number))                      \
+			continue;                                            \
+		made |= 1ull << i;                                           \
+		truth |= compare_number(i, value, absent) << i;              \
+	}
+#define TEST_STRING(column_number, length)                                   \
+	EACH_TEST(i) {                                                       \
+		u64 holds = (u64)(length) >> 63;                             \
+		if (TEST(i)->column != (column_number))                      \
+			continue;                                            \
+		made |= 1ull << i;                                           \
+		if (TEST(i)->flags & TEST_ABSENT)                            \
+			holds ^= TEST(i)->flags & TEST_NEGATE;               \
+		else                                                         \
+			holds = (holds ^ 1) & (compare_string(i, length) ^ (TEST(i)->flags & TEST_NEGATE)); \
+		truth |= holds << i;                                         \
+	}
+
+/*
+ * Where the jumps end. Each test that is reached reaches one after it; no test jumps to the first, so bit 0 is free for ACCEPT
+ * (which is MAX_TESTS, 0 in six bits) once the first is done; REJECT reaches nothing.
+ */
+GLOBAL int decide(u64 truth)
 {
-	const volatile struct test *test = &query.test[i & (MAX_TESTS - 1)];
-	u32 flags;
+	u64 reached = 1;
 
-	if (i >= query.tests)
-		return 1;
-	if (test->column != test_column)
-		return 0;
-	flags = test->flags;
-	if (flags & TEST_ABSENT)
-		set_truth(i, (test_length < 0) ^ (flags & TEST_NEGATE));
-	else
-		set_truth(i, (test_pattern(i) ^ (flags & TEST_NEGATE)) & (test_length >= 0));
-	return 0;
-}
+	EACH_TEST(i) {
+		u64 now = reached >> i & 1, holds = now & truth >> i;
+		u32 yes = TEST(i)->next[1], no = TEST(i)->next[0];
 
-/* The tests of `column` on source[0 .. length); an absent value has a negative length. */
-GLOBAL int test_string(u32 column, s64 length)
-{
-	test_column = column;
-	test_length = length;
-	LOOP(MAX_TESTS, compare_string);
-	return 0;
-}
-
-static u32 test_next;
-
-BODY jump(u32 i, void *unused)
-{
-	u32 at = test_next & (MAX_TESTS - 1);
-
-	test_next = query.test[at].next[truth >> at & 1];
-	return test_next >= MAX_TESTS;
-}
-
-/* Whether a row may still be, or with every column tested is, one to keep. */
-GLOBAL int decide(void)
-{
-	test_next = 0;
-	LOOP(MAX_TESTS, jump);
-	return test_next == ACCEPT;
+		if (!i)
+			reached = 0;
+		if (yes <= ACCEPT)
+			reached |= holds << (yes & 63);
+		if (no <= ACCEPT)
+			reached |= (now ^ holds) << (no & 63);
+	}
+	return reached & 1;
 }
 
 #endif

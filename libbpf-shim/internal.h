@@ -15,6 +15,7 @@ struct task_iter {
 	int prog_fd, link_fd;		/* -1: not yet */
 	int configured;
 	char *log;			/* LOG_SIZE bytes, or NULL when nobody asked */
+	__u32 log_level;
 	char error[512];
 };
 

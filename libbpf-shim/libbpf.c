@@ -28,11 +28,13 @@ static const struct {
 /* libbpf has one print function for all; the handle that is loading sets where it writes. */
 static char *print_to;
 
+/* Of all levels: the verifier's log of a program that loads is printed for debugging. */
 static int print(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	size_t used;
 
-	if (!print_to || level == LIBBPF_DEBUG)
+	(void)level;
+	if (!print_to)
 		return 0;
 	used = strlen(print_to);
 	return vsnprintf(print_to + used, LOG_SIZE - used, format, arguments);
@@ -96,7 +98,7 @@ int loader_load(struct task_iter *it)
 	if (!program || !bss || offset < 0)
 		return -EINVAL;
 	if (it->log)
-		bpf_program__set_log_level(program, 1);
+		bpf_program__set_log_level(program, it->log_level);
 	print_to = it->log;
 	error = bpf_object__load(it->object);
 	print_to = NULL;

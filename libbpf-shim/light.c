@@ -42,7 +42,7 @@ int loader_load(struct task_iter *it)
 	int error;
 
 	if (it->log) {
-		skel->ctx.log_level = 1;
+		skel->ctx.log_level = it->log_level;
 		skel->ctx.log_size = LOG_SIZE;
 		skel->ctx.log_buf = (unsigned long)it->log;
 	}

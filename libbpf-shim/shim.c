@@ -51,6 +51,7 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 		it->log = calloc(1, LOG_SIZE);
 		if (!it->log)
 			return fail(it, "configure", ENOMEM);
+		it->log_level = verbose;
 	}
 	it->configured = 1;
 	return 0;
@@ -142,6 +143,18 @@ int task_iter_create(struct task_iter *it)
 	it->progress->seq_num = ~0ull;
 	it->progress->walked = it->progress->rows = it->progress->shown = 0;
 	return fd;
+}
+
+int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size)
+{
+	ssize_t got = read(fd, buffer, size);
+
+	return got < 0 ? fail(it, "read", errno) : got;
+}
+
+int task_iter_close(int fd)
+{
+	return close(fd) < 0 ? -errno : 0;
 }
 
 int task_iter_stamp(struct task_iter *it, const char *text)

@@ -21,7 +21,9 @@ EXPORT __u32 task_iter_version(void);
 /* A handle for the program, "files_json" say; NULL when the library does not hold it, or without memory. */
 EXPORT struct task_iter *task_iter_open(const char *program);
 
-/* The constant query, a struct query of exactly `size` bytes. With `verbose`, load leaves the verifier's log. */
+/*
+ * The constant query, a struct query of exactly `size` bytes. With `verbose`, a log level of bpf(2), load leaves the verifier's
+ * log: 1 all of it, 4 its last line. */
 EXPORT int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose);
 
 /* Into the kernel, past the verifier. */
@@ -36,11 +38,15 @@ EXPORT int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 ma
 /* The same for the tree of control groups, each before those below it. */
 EXPORT int task_iter_attach_cgroups(struct task_iter *it);
 
-/* A new file descriptor that reads the table once; the caller closes it. Counting starts anew. */
+/* A new file descriptor that reads the table once; task_iter_close() ends it. Counting starts anew. */
 EXPORT int task_iter_create(struct task_iter *it);
 
 /* The same, but counting goes on: where the kernel ended a walk before its end (cgroups), a program passes over what was shown. */
 EXPORT int task_iter_resume(struct task_iter *it);
+
+/* read(2) and close(2) of what create returned: Deno's own know only descriptors that it opened itself. */
+EXPORT int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size);
+EXPORT int task_iter_close(int fd);
 
 /* The time that jsonl rows carry, JSON text of at most 63 bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);

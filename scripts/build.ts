@@ -30,26 +30,29 @@ function run(command: string, args: string[], cwd = root): void {
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed`);
 }
 
-/**
- * commander imports these for features not used here: subcommands as programs of their own. They would cost 5 ms of every start;
- * node:process is a global, node:events is small but for its imports.
- */
+/** commander imports these for features not used here, such as subcommands that are programs of their own: 5 ms of every start. */
+const STUBS: Record<string, string> = {
+  "node:child_process": "export default {}",
+  "node:fs": "export default {}",
+  "node:path": "export default {}",
+  "node:process": "export default globalThis.process",
+  "node:util": "export const stripVTControlCharacters = (text) => text",
+};
+
 const stubs: Plugin = {
   name: "stubs",
   setup(build) {
-    build.onResolve({ filter: /^node:(child_process|path|process)$|^node:fs$/ }, ({ path, importer }) => {
-      return importer.includes("commander") ? { path, namespace: "stub" } : undefined;
+    build.onResolve({ filter: /^node:/ }, ({ path, importer }) => {
+      return path in STUBS && importer.includes("commander") ? { path, namespace: "stub" } : undefined;
     });
-    build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
-      contents: path === "node:process" ? "export default globalThis.process" : "export default {}",
-    }));
+    build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({ contents: STUBS[path]! }));
   },
 };
 
 run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`]);
-run(process.execPath, ["run", "-A", "scripts/schema.ts"]);
+run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
 
-if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
+if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(`${work}lib`, { recursive: true });
   mkdirSync(`${root}dist`, { recursive: true });
@@ -64,14 +67,19 @@ if (newest([`${root}src`, `${root}deno.json`, `${root}scripts/build.ts`, librari
     platform: "node",
     target: "esnext",
     external: ["bun:ffi"],
+    loader: { ".md": "text" },
     minify: true,
     legalComments: "none",
     plugins: [stubs],
     logLevel: "warning",
   });
+  // Bytecode spares a start the parsing, 8 ms; a later JIT the compiling of code that runs once, 1.5 ms (docs/speed.md).
   // A bunfig.toml or .env in the current folder of a root tool would be somebody else's code.
   const flags = [
     "--compile",
+    "--bytecode",
+    "--format=esm",
+    "--compile-jit-policy=4",
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     "--asset=lib",

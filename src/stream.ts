@@ -23,7 +23,7 @@ function repair(bytes: Uint8Array): Uint8Array {
  *
  * @throws {TaskIterError} as {@linkcode Program.pass}
  */
-export function* chunks(program: Program, format: Format): Generator<Uint8Array> {
+export function* chunks(program: Pick<Program, "pass">, format: Format): Generator<Uint8Array> {
   const buffer = new Uint8Array(4 * CHUNK);
   let first = true;
   let rest = 0;

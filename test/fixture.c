@@ -6,14 +6,25 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,28 +44,265 @@ static void mode_name(char **arguments)
 	printf("{}\n");
 }
 
-static void *pause_forever(void *unused)
+/* The bytes that hexadecimal digits stand for; their number. */
+static size_t unhex(const char *digits, char *bytes, size_t size)
 {
+	size_t length = 0;
+	unsigned int byte;
+
+	for (; length + 1 < size && sscanf(digits + 2 * length, "%2x", &byte) == 1; length++)
+		bytes[length] = byte;
+	bytes[length] = '\0';
+	return length;
+}
+
+/*
+ * names FOLDER: does as it is told, one line at a time, and answers each with a line: "name HEX" is the process's name from then
+ * on, "file HEX" the name in FOLDER of a new file that descriptor 100 has open.
+ */
+static void mode_names(char **arguments)
+{
+	static char line[16384], bytes[8192];
+	int folder = open(arguments[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+
+	check(folder >= 0, arguments[0]);
+	printf("{}\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		unhex(line + 5, bytes, sizeof(bytes));
+		if (!strncmp(line, "name ", 5)) {
+			check(prctl(PR_SET_NAME, bytes) == 0, "prctl");
+		} else {
+			fd = openat(folder, bytes, O_RDWR | O_CREAT, 0600);
+			check(fd >= 0, "openat");
+			check(dup2(fd, 100) == 100, "dup2");
+			close(fd);
+		}
+		printf("{}\n");
+		fflush(stdout);
+	}
+}
+
+/* deep FOLDER HEX DEPTH: descriptor 100 is a folder DEPTH folders below FOLDER, each named HEX. */
+static void mode_deep(char **arguments)
+{
+	int fd = open(arguments[0], O_RDONLY | O_DIRECTORY), next;
+	char name[256];
+
+	check(fd >= 0, arguments[0]);
+	unhex(arguments[1], name, sizeof(name));
+	for (int i = 0; i < atoi(arguments[2]); i++) {
+		check(mkdirat(fd, name, 0700) == 0 || errno == EEXIST, "mkdirat");
+		next = openat(fd, name, O_RDONLY | O_DIRECTORY);
+		check(next >= 0, "openat");
+		close(fd);
+		fd = next;
+	}
+	check(dup2(fd, 100) == 100, "dup2");
+	printf("{}\n");
+}
+
+static const char *separator;
+
+/* One more descriptor of the process, which prints its number by a name for the kind. */
+static void kind(const char *name, int fd)
+{
+	if (fd < 0)	/* this kernel or machine has none */
+		return;
+	printf("%s\"%s\":%d", separator, name, fd);
+	separator = ",";
+}
+
+/* descriptors FOLDER: one of every kind, files in FOLDER. */
+static void mode_descriptors(char **arguments)
+{
+	union bpf_attr map = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 };
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "sock" };
+	struct itimerspec hour = { .it_value.tv_sec = 3600 };
+	int pipes[2], pair[2], fd;
+	sigset_t signals;
+
+	check(chdir(arguments[0]) == 0, arguments[0]);
+	separator = "";
+	printf("{");
+
+	fd = open("regular", O_RDWR | O_CREAT | O_APPEND, 0640);
+	check(fd >= 0 && write(fd, "twelve bytes", 12) == 12, "regular");
+	kind("regular", fd);
+	fd = open("regular", O_RDONLY | O_CLOEXEC);
+	check(lseek(fd, 5, SEEK_SET) == 5, "lseek");
+	kind("read at 5", fd);
+	kind("write only", open("regular", O_WRONLY | O_NONBLOCK));
+	check((fd = open("far", O_RDWR | O_CREAT, 0600)) >= 0, "far");
+	check(ftruncate(fd, 5ll << 40) == 0 || ftruncate(fd, 5ll << 30) == 0, "ftruncate");
+	lseek(fd, 3ll << 30, SEEK_SET);
+	kind("far", fd);
+	check((fd = open("owned", O_RDWR | O_CREAT, 0600)) >= 0 && fchown(fd, 4000000000u, 12) == 0, "owned");
+	kind("owned", fd);
+	check((fd = open("gone", O_RDWR | O_CREAT, 0600)) >= 0 && unlink("gone") == 0, "gone");
+	kind("gone", fd);
+	check((fd = open("kept", O_RDWR | O_CREAT, 0600)) >= 0 && link("kept", "kept-too") == 0 && unlink("kept") == 0, "kept");
+	kind("one of two names gone", fd);
+	kind("unnamed", open(".", O_TMPFILE | O_RDWR, 0600));
+	kind("folder", open(".", O_RDONLY | O_DIRECTORY));
+	check(mkdir("no-folder", 0700) == 0, "mkdir");
+	kind("deleted folder", open("no-folder", O_RDONLY | O_DIRECTORY));
+	check(rmdir("no-folder") == 0, "rmdir");
+	check(symlink("regular", "link") == 0, "symlink");
+	kind("link", open("link", O_PATH | O_NOFOLLOW));
+	kind("path only", open("regular", O_PATH));
+	check(mkfifo("fifo", 0600) == 0, "mkfifo");
+	kind("fifo", open("fifo", O_RDWR));
+	check(pipe2(pipes, O_NONBLOCK) == 0, "pipe2");
+	kind("pipe, reading", pipes[0]);
+	kind("pipe, writing", pipes[1]);
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
+	kind("socket of a pair", pair[0]);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	check(bind(fd, (void *)&address, sizeof(address)) == 0, "bind");
+	kind("bound socket", fd);
+	kind("tcp socket", socket(AF_INET, SOCK_STREAM, 0));
+	kind("udp6 socket", socket(AF_INET6, SOCK_DGRAM, 0));
+	kind("netlink socket", socket(AF_NETLINK, SOCK_RAW, 0));
+	kind("null", open("/dev/null", O_WRONLY));
+	kind("zero", open("/dev/zero", O_RDWR));
+	kind("urandom", open("/dev/urandom", O_RDONLY));
+	kind("terminal", open("/dev/ptmx", O_RDWR | O_NOCTTY));
+	kind("disk", open("/dev/vda", O_RDONLY));
+	kind("loop device", open("/dev/loop0", O_RDONLY));
+	kind("ram disk", open("/dev/ram0", O_RDONLY));
+	kind("memory", open("/proc/self/mem", O_RDONLY));
+	kind("procfs", open("/proc/version", O_RDONLY));
+	kind("sysfs", open("/sys/kernel/btf/vmlinux", O_RDONLY));
+	kind("namespace", open("/proc/self/ns/net", O_RDONLY));
+	kind("epoll", epoll_create1(EPOLL_CLOEXEC));
+	kind("eventfd", eventfd(7, EFD_NONBLOCK));
+	fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	check(timerfd_settime(fd, 0, &hour, NULL) == 0, "timerfd_settime");
+	kind("timerfd", fd);
+	sigemptyset(&signals);
+	kind("signalfd", signalfd(-1, &signals, 0));
+	kind("inotify", inotify_init1(IN_CLOEXEC));
+	kind("pidfd", syscall(SYS_pidfd_open, getpid(), 0));
+	fd = memfd_create("a name", MFD_ALLOW_SEALING);
+	check(ftruncate(fd, 8192) == 0, "memfd");
+	kind("memfd", fd);
+	kind("secret memory", syscall(SYS_memfd_secret, 0));
+	kind("bpf map", syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map)));
+	kind("high number", fcntl(0, F_DUPFD, 1000));
+	printf("}\n");
+}
+
+/* many FILES: that many more descriptors. */
+static void mode_many(char **arguments)
+{
+	int fd = open("/dev/null", O_RDONLY);
+
+	for (int i = 1; i < atoi(arguments[0]); i++)
+		check(dup(fd) >= 0, "dup");
+	printf("{\"first\":%d}\n", fd);
+}
+
+static void *wait_forever(void *name)
+{
+	if (name)
+		prctl(PR_SET_NAME, name);
 	for (;;)
 		pause();
-	return unused;
+	return NULL;
 }
 
-static pthread_t start(void *(*run)(void *), void *argument)
+static void start_thread(void *(*run)(void *), void *argument)
 {
+	pthread_attr_t attributes;
 	pthread_t thread;
 
-	errno = pthread_create(&thread, NULL, run, argument);
-	check(errno == 0, "pthread_create");
-	return thread;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 64 * 1024);
+	check(pthread_create(&thread, &attributes, run, argument) == 0, "pthread_create");
 }
 
-/* threads NUMBER: so many threads besides the first. */
+/* threads NUMBER: that many threads besides the first. */
 static void mode_threads(char **arguments)
 {
-	for (int i = atoi(arguments[0]); i > 0; i--)
-		start(pause_forever, NULL);
+	for (int i = 0; i < atoi(arguments[0]); i++)
+		start_thread(wait_forever, "a thread");
 	printf("{}\n");
+}
+
+static void *wait_for_end(void *unused)
+{
+	char byte;
+
+	(void)unused;
+	while (read(0, &byte, 1) > 0)
+		;
+	_exit(0);
+}
+
+/* leaderless NUMBER: that many threads, and the first one of the process has exited. */
+static void mode_leaderless(char **arguments)
+{
+	for (int i = 1; i < atoi(arguments[0]); i++)
+		start_thread(wait_forever, NULL);
+	start_thread(wait_for_end, NULL);
+	printf("{}\n");
+	fflush(stdout);
+	syscall(SYS_exit, 0);
+}
+
+static void *own_table(void *unused)
+{
+	(void)unused;
+	check(unshare(CLONE_FILES) == 0, "unshare");
+	check(dup2(0, 200) == 200, "dup2");
+	printf("{\"tid\":%d}\n", gettid());
+	fflush(stdout);
+	return wait_forever("own table");
+}
+
+/* own-table: a thread whose descriptors are its own: there is a 200. */
+static void mode_own_table(char **arguments)
+{
+	(void)arguments;
+	start_thread(own_table, NULL);
+}
+
+static void *come_and_go(void *unused)
+{
+	char name[16];
+
+	(void)unused;
+	for (unsigned int i = 0;; i++) {
+		snprintf(name, sizeof(name), i & 1 ? "odd" : "%015u", i);
+		prctl(PR_SET_NAME, name);
+		if (i % 64 == 0) {
+			int fd = open("/dev/null", O_RDONLY), child = fork();
+
+			if (!child)
+				_exit(0);
+			while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+				;
+			close(fd);
+		}
+	}
+	return NULL;
+}
+
+/* restless: a thread that renames itself, opens, closes and makes processes that end, all the time. */
+static void mode_restless(char **arguments)
+{
+	(void)arguments;
+	start_thread(come_and_go, NULL);
+	printf("{}\n");
+}
+
+/* nonblocking COMMAND [ARGUMENT ...]: becomes that command, with a standard output that does not wait. */
+static void mode_nonblocking(char **arguments)
+{
+	check(fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK) == 0, "fcntl");
+	execv(arguments[0], arguments);
+	check(0, arguments[0]);
 }
 
 static void *outlive_leader(void *unused)
@@ -79,9 +327,9 @@ static void *outlive_leader(void *unused)
 static void mode_exited_leader(char **arguments)
 {
 	(void)arguments;
-	start(outlive_leader, NULL);
-	start(pause_forever, NULL);
-	start(pause_forever, NULL);
+	start_thread(outlive_leader, NULL);
+	start_thread(wait_forever, NULL);
+	start_thread(wait_forever, NULL);
 	pthread_exit(NULL);
 }
 
@@ -92,9 +340,9 @@ static void *unshare_files(void *unused)
 	check(unshare(CLONE_FILES) == 0, "unshare");
 	unshared_fd = open("/dev/null", O_RDONLY);
 	unshared_tid = gettid();
-	start(pause_forever, NULL);
+	start_thread(wait_forever, NULL);
 	check(write(ready[1], "", 1) == 1, "write");
-	return pause_forever(unused);
+	return wait_forever(unused);
 }
 
 /* unshared-files: the thread `tid` and one more have a file table of their own, with `fd` in it. */
@@ -104,7 +352,7 @@ static void mode_unshared_files(char **arguments)
 
 	(void)arguments;
 	check(pipe(ready) == 0, "pipe");
-	start(unshare_files, NULL);
+	start_thread(unshare_files, NULL);
 	check(read(ready[0], &byte, 1) == 1, "read");
 	printf("{\"tid\":%d,\"fd\":%d}\n", unshared_tid, unshared_fd);
 }
@@ -160,7 +408,15 @@ static const struct {
 	void (*run)(char **arguments);
 } modes[] = {
 	{ "name", mode_name },
+	{ "names", mode_names },
+	{ "deep", mode_deep },
+	{ "descriptors", mode_descriptors },
+	{ "many", mode_many },
 	{ "threads", mode_threads },
+	{ "leaderless", mode_leaderless },
+	{ "own-table", mode_own_table },
+	{ "restless", mode_restless },
+	{ "nonblocking", mode_nonblocking },
 	{ "exited-leader", mode_exited_leader },
 	{ "unshared-files", mode_unshared_files },
 	{ "zombie", mode_zombie },

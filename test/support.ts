@@ -2,7 +2,7 @@
 /** What the tests share: the executable, fixture processes, temporary folders. */
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 
 export const root = new URL("..", import.meta.url).pathname;
@@ -34,7 +34,7 @@ export type Row = Record<string, any>;
 
 /** The rows of `task-iter ARGS --format=json`; throws when it fails. */
 export function rows(...args: string[]): Row[] {
-  const { status, stdout, stderr } = taskIter(...args, "--format=json");
+  const { status, stdout, stderr } = taskIter("--format=json", ...args);
   if (status !== 0) throw new Error(`task-iter ${args.join(" ")} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }
@@ -44,7 +44,7 @@ export const cgroupRoot = readFileSync("/proc/self/mounts", "utf8").split("\n").
   .find((mount) => mount[2] === "cgroup2")?.[1] ?? "/sys/fs/cgroup";
 
 /** test/fixture.c, built when it is newer than what was built. */
-function fixtureProgram(): string {
+export function fixtureProgram(): string {
   const source = `${root}test/fixture.c`;
   const program = `${root}build/fixture`;
   const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -70,13 +70,33 @@ export class Fixture implements AsyncDisposable {
     const child = spawn(fixtureProgram(), [mode, ...args]);
     let output = "";
     return new Promise((resolve, reject) => {
-      child.stdout.on("data", (data) => {
+      child.stdout.on("data", function ready(data) {
         output += data;
-        if (output.endsWith("\n")) resolve(new Fixture(child, child.pid!, JSON.parse(output)));
+        if (!output.endsWith("\n")) return;
+        child.stdout.off("data", ready);
+        resolve(new Fixture(child, child.pid!, JSON.parse(output)));
       });
       let errors = "";
       child.stderr.on("data", (data) => errors += data);
       child.on("exit", (code) => reject(new Error(`fixture ${mode} ended with ${code}: ${errors}`)));
+    });
+  }
+
+  /** Waits until every thread waits for its end: from then on its stacks are the same. */
+  async settle(): Promise<void> {
+    const waits = (tid: string) => {
+      const task = `/proc/${this.pid}/task/${tid}`;
+      return / [SZ] /.test(readFileSync(`${task}/stat`, "latin1").split(")").at(-1)!.slice(0, 4)) &&
+        /_read\+|_pause\+|_poll\+|^$/.test(readFileSync(`${task}/stack`, "latin1"));
+    };
+    while (!readdirSync(`/proc/${this.pid}/task`).every(waits)) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+
+  /** One line to its standard input; its answer. */
+  tell(line: string): Promise<Row> {
+    return new Promise((resolve) => {
+      this.child.stdout.once("data", (data) => resolve(JSON.parse(String(data))));
+      this.child.stdin.write(line + "\n");
     });
   }
 

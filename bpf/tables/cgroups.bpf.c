@@ -77,7 +77,7 @@ static __always_inline void procs_first_list(u64 link)
  * One step from task to task, list to list, set to set. Nothing keeps tasks from moving meanwhile: a task that is not of the
  * set whose list led to it means that it just moved, and the count begins anew.
  */
-BODY count_process(u32 i, void *unused)
+BODY(count_process)
 {
 	struct list_head *list;
 	struct task_struct *task;
@@ -114,10 +114,9 @@ BODY count_process(u32 i, void *unused)
 		procs_count += procs_kind != LIST_DYING || BPF_CORE_READ(task, signal, live.counter) > 0;
 	return 0;
 }
-LONG_BODY(count_process)
 
 #ifdef BOUNDED_LOOPS
-#define MAX_STEPS (1 << 16)
+#define MAX_STEPS (1 << 12)
 #else
 #define MAX_STEPS (1 << 23)
 #endif
@@ -130,7 +129,7 @@ GLOBAL s64 processes_of(u64 address)
 	procs_links = address + bpf_core_field_offset(struct cgroup, cset_links);
 	procs_count = procs_done = 0;
 	procs_first_list((u64)BPF_CORE_READ(cgroup, cset_links.next));
-	LONG_LOOP(MAX_STEPS, count_process);
+	LOOP(MAX_STEPS, count_process);
 	return procs_done ? procs_count : -1;
 }
 

@@ -32,11 +32,14 @@ TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of e
 DEFINE_WORDS(FILE_TYPES);
 
 #define ANON_INODE_FS_MAGIC 0x09041934
+#define PID_FS_MAGIC 0x50494446		/* pidfds, since 6.9 */
 
 static __always_inline u32 type_of(struct file *file)
 {
-	/* Since 6.17 an anonymous inode claims to be a regular file. */
-	if (file->f_inode->i_sb->s_magic == ANON_INODE_FS_MAGIC)
+	unsigned long magic = file->f_inode->i_sb->s_magic;
+
+	/* These claim to be regular files (all of them since 6.17); stat(2) hides it. */
+	if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC)
 		return 0;
 	return file->f_inode->i_mode >> 12;
 }

@@ -179,7 +179,7 @@ static __noinline u64 node_of(struct task_struct *task)
 #ifdef SLEEPABLE
 static u32 cmdline_length;
 
-BODY blank_nuls(u32 i, void *unused)
+BODY(blank_nuls)
 {
 	u64 word = WORD(SOURCE(i * 8)), low = REPEAT(0x7f);
 

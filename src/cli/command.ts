@@ -2,10 +2,14 @@
 /** Commands, options and help. */
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import whereHelp from "../../docs/where.md" with { type: "text" };
 import manifest from "../../deno.json" with { type: "json" };
 import { type Format, FORMATS, type Libraries } from "../native/program.ts";
-import { findTable, type Query, UsageError } from "../query/plan.ts";
+import { findTable, MAP_TYPES, type Query, UsageError } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
+import { nearest } from "../query/where.ts";
+import { iterators } from "./explain.ts";
+import { findMap } from "./map.ts";
 import { write } from "./output.ts";
 import { read, textHeader } from "./read.ts";
 
@@ -33,14 +37,16 @@ Examples:
   task-iter files --pid 1 -f json       what process 1 has open
   task-iter files -w 'deleted == true && size > 100M' -c pid,comm,size,path
   task-iter tables files                the columns of a table
+  task-iter help where                  the language of --where, with examples
 
 Exit status: 0 done; 1 output or run-time failure; 2 wrong command line;
 3 the kernel cannot be asked.`;
 
 /** `task-iter tables [TABLE]`: rows of the same formats, from the schema. */
 function listTables(name: string | undefined, format: Format): void {
+  const has = iterators();
   const rows: Record<string, string | boolean>[] = name === undefined
-    ? tables.map(({ name, iterator, since, doc }) => ({ table: name, iterator, since, doc }))
+    ? tables.map(({ name, iterator, since, doc }) => ({ table: name, iterator, since, available: has(iterator), doc }))
     : findTable(name).columns.map(({ name, type, shown, doc, words }) => ({
       column: name,
       type: type === "long" || type === "symbol" ? "string" : type === "signed" ? "number" : type,
@@ -71,7 +77,7 @@ function listTables(name: string | undefined, format: Format): void {
 function target(words: (string | undefined)[], files: string | true | undefined): Pick<Query, "table" | "comm"> {
   if (files !== undefined) {
     const comm = files === true ? words[0] : files;
-    if (files === true ? words[1] : words[0]) throw new UsageError("--files takes one COMM");
+    if ((files === true ? words[1] : words[0]) !== undefined) throw new UsageError("--files takes one COMM");
     return { table: "files", comm };
   }
   const [first, second] = words;
@@ -79,6 +85,15 @@ function target(words: (string | undefined)[], files: string | true | undefined)
   if (tables.some(({ name }) => name === first)) return { table: first, comm: second };
   if (second !== undefined) findTable(first);
   return { table: "stacks", comm: first };
+}
+
+/** What commander says, in one line; it does not see that --formt=json is nearly an option. */
+function explainUsage(error: CommanderError, words: string[], program: { options: readonly { long?: string }[] }): string {
+  const message = error.message.replace(/^error: /, "").replace(/\s+/g, " ");
+  if (error.code !== "commander.unknownOption" || message.includes("Did you mean")) return message;
+  const wrong = words.find((word) => word.includes("=") && message.includes(`'${word}'`))?.split("=")[0];
+  const near = wrong && nearest(wrong, program.options.flatMap(({ long }) => long ?? []));
+  return near ? `${message} (Did you mean ${near}?)` : message;
 }
 
 /** Carries out `words`, the command line without the program's name. @throws what main.ts turns into an exit status */
@@ -94,6 +109,7 @@ export function run(words: string[], libraries: Libraries): void {
     .option("--comm <name>", "rows of threads of that name")
     .option("--pid <pid>", "rows of that process", positive)
     .option("--tid <tid>", "rows of that thread", positive)
+    .option("--map <id|name>", "the BPF map that elems, sk-storage and sockmap read")
     .option("--interval <duration>", "read again every 500ms, 2s, 1m ...", duration)
     .option("--count <n>", "how many times, with --interval", positive)
     .option("--no-header", "text and csv without the header line")
@@ -117,6 +133,11 @@ export function run(words: string[], libraries: Libraries): void {
         query.comm = options.comm;
       }
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
+      if (MAP_TYPES[query.table]) {
+        query.map = findMap(libraries, query.table, options.map, options.verbose ?? false);
+      } else if (options.map !== undefined) {
+        throw new UsageError(`${query.table} does not read a map: --map is for ${Object.keys(MAP_TYPES).join(", ")}`);
+      }
       read(libraries, query, {
         format: options.format,
         header: options.header,
@@ -130,10 +151,21 @@ export function run(words: string[], libraries: Libraries): void {
     .description("list the tables, or one table's columns")
     .argument("[table]")
     .action((name) => listTables(name, program.opts().format));
+  program.helpCommand(false).command("help")
+    .description("this help, a command's, or a topic's: where")
+    .argument("[topic]")
+    .action((topic) => {
+      const command = program.commands.find((command) => command.name() === topic);
+      if (topic === undefined) return write(program.helpInformation() + HELP + "\n");
+      if (topic === "where") return write(whereHelp);
+      if (command) return write(command.helpInformation());
+      const near = nearest(topic, ["where", ...program.commands.map((command) => command.name())]);
+      throw new UsageError(`there is no help on ${topic}${near ? ` (did you mean ${near}?)` : ""}: help where, or help COMMAND`);
+    });
   try {
     program.parse(words, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new UsageError(error.message.replace(/^error: /, "").replace(/\s+/g, " "));
+    if (error.exitCode !== 0) throw new UsageError(explainUsage(error, words, program));
   }
 }

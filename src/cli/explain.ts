@@ -37,6 +37,15 @@ export function missingCapabilities(): string[] {
 /** The kernel's BTF, by which programs find its structures. */
 export const hasBtf = (): boolean => existsSync("/sys/kernel/btf/vmlinux");
 
+/**
+ * Tells whether this kernel has an iterator: its BTF then has a function of that name, which the kernel looks up when a program is
+ * loaded. Without BTF nothing can be loaded. Distributions carry iterators back to older kernels: the version says less.
+ */
+export function iterators(): (iterator: string) => boolean {
+  const btf = hasBtf() ? readFileSync("/sys/kernel/btf/vmlinux") : Buffer.alloc(0);
+  return (iterator) => btf.includes(`\0bpf_iter_${iterator}\0`);
+}
+
 /** "none", "integrity" or "confidentiality". */
 export const lockdown = (): string => /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1] ?? "none";
 
@@ -46,8 +55,11 @@ export function explain(error: TaskIterError, table: Table): string {
   const kernel = release();
   const missing = missingCapabilities();
   if (error.step === "read") return `${what}: ${error.message}`;
-  if (before(kernel, table.since)) {
-    return `${what}: kernel ${kernel} has no ${table.iterator} iterator (Linux ${table.since} or later)`;
+  if (!iterators()(table.iterator)) {
+    if (before(kernel, table.since)) {
+      return `${what}: kernel ${kernel} has no ${table.iterator} iterator (Linux ${table.since} or later)`;
+    }
+    if (hasBtf()) return `${what}: kernel ${kernel} was built without the ${table.iterator} iterator`;
   }
   if ((error.errno === EPERM || error.errno === EACCES) && missing.length > 0) {
     return `${what}: not permitted, ${missing.join(" and ")} missing: run it as root, or grant them (setcap, or ` +

@@ -17,7 +17,7 @@ try {
     say(`task-iter: ${error.explain()}`);
     process.exitCode = 2;
   } else {
-    say(`task-iter: ${(error as Error).message}`);
+    say(`task-iter: ${(error as Error).message.replace(/\s*\n\s*/g, " ")}`);
     process.exitCode = error instanceof UsageError ? 2 : error instanceof Refused ? 3 : 1;
   }
 }

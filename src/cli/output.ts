@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Standard output as a Unix tool treats it. */
 
-import { writeSync } from "node:fs";
+import { fstatSync, readFileSync, writeSync } from "node:fs";
 
 /** The output could not be written. */
 export class OutputError extends Error {
@@ -18,13 +18,27 @@ function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
 }
 
+const DEV_NULL = 1 << 8 | 3;
+const O_CLOEXEC = 0o2000000;
+
+/** Bun opens /dev/null where a standard descriptor is closed; one with this flag cannot have come through an exec. */
+function isClosed(): boolean {
+  if (fstatSync(1).rdev !== DEV_NULL) return false;
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync("/proc/self/fdinfo/1", "utf8"))?.[1] ?? "0";
+  return (parseInt(flags, 8) & O_CLOEXEC) !== 0;
+}
+
+let checked = false;
+
 /**
  * Writes all of `bytes`, however little a write takes.
  *
  * @throws {ReaderGone} a closed pipe
- * @throws {OutputError} anything else, a full disk for instance
+ * @throws {OutputError} anything else: a full disk, no standard output at all
  */
 export function write(bytes: Uint8Array | string): void {
+  if (!checked && isClosed()) throw new OutputError("cannot write the output: standard output is closed");
+  checked = true;
   const rest = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
   for (let at = 0; at < rest.length;) {
     try {
@@ -38,9 +52,10 @@ export function write(bytes: Uint8Array | string): void {
   }
 }
 
-/** A line to standard error; where that is closed there is nobody to tell. */
+/** A line to standard error, harmless to a terminal whatever words it quotes; where that is closed there is nobody to tell. */
 export function say(text: string): void {
   try {
-    writeSync(2, `${text}\n`);
+    // deno-lint-ignore no-control-regex
+    writeSync(2, `${text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?")}\n`);
   } catch { /* closed */ }
 }

@@ -42,16 +42,17 @@ function header({ columns, blocks }: Plan, format: Format): string {
   return format === "text" && !blocks ? textHeader(columns) : "";
 }
 
-function load(libraries: Libraries, plan: Plan, show: Show): Program {
+/** The program of `plan`, loaded and attached. @throws {Refused} the kernel cannot be asked */
+export function load(libraries: Libraries, plan: Plan, verbose: boolean): Program {
   let program;
   try {
-    program = Program.load(libraries, { ...plan.request, verbose: show.verbose });
+    program = Program.load(libraries, { ...plan.request, verbose });
   } catch (error) {
     if (!(error instanceof TaskIterError)) throw error;
-    if (show.verbose && error.log) say(error.log.trimEnd());
+    if (verbose && error.log) say(error.log.trimEnd());
     throw new Refused(explain(error, plan.table));
   }
-  if (show.verbose) say(program.log.trimEnd());
+  if (verbose) say(program.log.trimEnd());
   return program;
 }
 
@@ -61,7 +62,7 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4));
 export function read(libraries: Libraries, query: Query, show: Show): void {
   const planned = plan(query, show.format, show.format === "jsonl" && show.interval > 0);
   const started = performance.now();
-  using program = load(libraries, planned, show);
+  using program = load(libraries, planned, show.verbose);
   const loaded = performance.now();
   let [walk, rows, walked, bytes] = [0, 0, 0, 0];
   const count = show.interval > 0 ? show.count || Infinity : 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** A loaded BPF program and the passes over its table. */
 
-import { closeSync, readSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { LAYOUT } from "../query/query.ts";
 import { cstring, type Handle, type Shim } from "./shim.ts";
 
@@ -25,7 +25,9 @@ export class TaskIterError extends Error {
 
 /** Errno values that this project decides by (asm-generic/errno-base.h, errno.h). */
 export const EPERM = 1;
+export const EINTR = 4;
 export const E2BIG = 7;
+export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
 export const EOPNOTSUPP = 95;
@@ -43,9 +45,9 @@ export interface Request {
   map?: number | undefined;
   /** Walk the tree of control groups. */
   cgroups?: boolean | undefined;
-  /** Keep the verifier's log. */
-  verbose?: boolean | undefined;
-  /** Skip the light skeleton, as on a kernel that cannot run it. */
+  /** Keep the verifier's log; or of it only the line with the numbers, which costs next to nothing. */
+  verbose?: boolean | "numbers" | undefined;
+  /** Take no other way of loading than by libbpf, as on a kernel that cannot run a light skeleton; or, `false`, than by that. */
   libbpf?: boolean | undefined;
 }
 
@@ -56,6 +58,15 @@ const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
  * 32 KiB buffer, the last row of each does not fit and is made again.
  */
 const READ_SIZE = 16 * 1024;
+
+/**
+ * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
+ * (9495a5b731fc, "bpf: Fix iter/task tid filtering").
+ */
+function findsThreads(): boolean {
+  const [major = 0, minor = 0] = readFileSync("/proc/sys/kernel/osrelease", "utf8").split(/[.-]/).map(Number);
+  return major > 6 || (major === 6 && minor >= 12);
+}
 
 export class Program implements Disposable {
   /** The log of a verbose load. */
@@ -83,8 +94,8 @@ export class Program implements Disposable {
       try {
         return Program.#start(libraries(`${request.table}.${request.format}.so`), name, request, true);
       } catch (error) {
-        // What the other way of loading would be refused for as well.
-        if (!(error instanceof TaskIterError) || error.errno === EPERM || error.step !== "load") throw error;
+        // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
+        if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
       }
     }
     return Program.#start(libraries("libbpf.so", NEEDED_BY_LIBBPF), name, request, false);
@@ -99,12 +110,14 @@ export class Program implements Disposable {
     const handle = shim.open(name);
     if (!handle) throw new TaskIterError("open", 0, "the library does not hold the program");
     const program = new Program(shim, handle, light);
+    const verbosity = request.verbose === "numbers" ? 4 : request.verbose ? 1 : 0;
     try {
-      program.#check("configure", shim.configure(handle, request.query, request.query.length, request.verbose ? 1 : 0));
+      program.#check("configure", shim.configure(handle, request.query, request.query.length, verbosity));
       program.#check("load", shim.load(handle));
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;
-      let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, request.tid ?? 0, map);
+      const tid = request.tid && findsThreads() ? request.tid : 0;
+      let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, tid, map);
       if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
       program.#check("attach", result);
     } catch (error) {
@@ -131,25 +144,31 @@ export class Program implements Disposable {
       let used = 0;
       let resumed = false;
       for (;;) {
-        let read;
-        try {
-          read = readRetrying(fd, buffer, used, Math.min(READ_SIZE, buffer.length - used));
-          resumed = false;
-        } catch (error) {
-          // A walk over cgroups has no second buffer. One that came to nothing will not come further.
-          if (!(error instanceof TaskIterError) || error.errno !== EOPNOTSUPP || resumed) throw error;
+        const read = this.#read(fd, buffer.subarray(used, used + READ_SIZE));
+        if (read === -EOPNOTSUPP && !resumed) {
           const next = this.#check("iter_create", this.#shim.resume(this.#handle));
-          closeSync(fd);
+          this.#shim.close(fd);
           fd = next;
           resumed = true;
           continue;
         }
+        // A walk that went on and came to nothing does not come further.
+        resumed = false;
+        this.#check("read", read);
         used += read;
         if (read === 0 || used >= enough) used = (yield used) ?? 0;
         if (read === 0) return;
       }
     } finally {
-      closeSync(fd);
+      this.#shim.close(fd);
+    }
+  }
+
+  #read(fd: number, buffer: Uint8Array): number {
+    for (;;) {
+      const read = this.#shim.read(this.#handle, fd, buffer, buffer.length);
+      // EAGAIN: a million elements in a row made no output.
+      if (read !== -EAGAIN && read !== -EINTR) return read;
     }
   }
 
@@ -184,17 +203,5 @@ export class Program implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-}
-
-function readRetrying(fd: number, buffer: Uint8Array, offset: number, length: number): number {
-  for (;;) {
-    try {
-      return readSync(fd, buffer, offset, length, null);
-    } catch (error) {
-      const { code, errno, message } = error as NodeJS.ErrnoException;
-      // EAGAIN: a million elements in a row made no output.
-      if (code !== "EAGAIN" && code !== "EINTR") throw new TaskIterError("read", Math.abs(errno ?? 0), `read: ${message}`);
-    }
   }
 }

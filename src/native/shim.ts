@@ -17,6 +17,8 @@ export const functions = {
   attach_cgroups: { parameters: ["handle"], result: "i32" },
   create: { parameters: ["handle"], result: "i32" },
   resume: { parameters: ["handle"], result: "i32" },
+  read: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, void *buffer, size
+  close: { parameters: ["i32"], result: "i32" }, // int fd
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
   progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[2]
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path

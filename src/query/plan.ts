@@ -2,6 +2,7 @@
 /** From what a user asks for to a request of the native side. */
 
 import type { Format, Request } from "../native/program.ts";
+import { possibleCpus } from "./cpus.ts";
 import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
@@ -27,6 +28,13 @@ export interface Query {
   map?: number | undefined;
 }
 
+/** The tables that read one BPF map, each with the types of map that its iterator takes. */
+export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
+  elems: ["hash", "percpu_hash", "lru_hash", "lru_percpu_hash", "array", "percpu_array"],
+  "sk-storage": ["sk_storage"],
+  sockmap: ["sockmap", "sockhash"],
+};
+
 /** A request, and what its rows look like. */
 export interface Plan {
   table: Table;
@@ -39,6 +47,9 @@ export interface Plan {
   request: Request;
 }
 
+/** PID_MAX_LIMIT of include/linux/threads.h: no number of a process or thread is larger. */
+const PID_MAX = 4 * 1024 * 1024;
+
 /** The table of that name. @throws {UsageError} there is none */
 export function findTable(name: string): Table {
   const table = tables.find((table) => table.name === name);
@@ -47,7 +58,8 @@ export function findTable(name: string): Table {
   throw new UsageError(`there is no table ${name}${near ? ` (did you mean ${near}?)` : ""}: task-iter tables lists them`);
 }
 
-function chooseColumns(table: Table, names: readonly string[]): number[] {
+function chooseColumns(table: Table, words: readonly string[]): number[] {
+  const names = words.map((word) => word.trim());
   if (names.length === 1 && names[0] === "all") return table.columns.map((_, i) => i);
   const numbers = names.map((name) => {
     const number = table.columns.findIndex((column) => column.name === name);
@@ -70,6 +82,9 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
     if (column === "comm" && new TextEncoder().encode(String(value)).length > 15) {
       throw new UsageError(`a thread's name has at most 15 bytes: ${value}`);
     }
+    if (column !== "comm" && (!Number.isSafeInteger(value) || Number(value) < 0)) {
+      throw new UsageError(`${column} is the number of a ${column === "pid" ? "process" : "thread"}, not ${value}`);
+    }
     parts.push(equals(table, column, String(value)));
   }
   if (query.where !== undefined) parts.push(parse(query.where, table));
@@ -80,7 +95,7 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
  * Plans a query.
  *
  * @param stamped jsonl rows carry the time of their snapshot
- * @throws {UsageError} an unknown table or column, too large an expression
+ * @throws {UsageError} an unknown table or column, too large an expression, a map missing or out of place
  * @throws {WhereError} `where` is not in the language
  */
 export function plan(query: Query, format: Format, stamped = false): Plan {
@@ -92,13 +107,21 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
   const numbers = chooseColumns(table, query.columns ?? byDefault);
   const columns = numbers.map((number) => table.columns[number]!);
   const expression = expressionOf(table, query);
-  const narrow = (name: string) => fixed(expression, table.columns.findIndex((column) => column.name === name));
+  const narrow = (name: string) => {
+    const value = fixed(expression, table.columns.findIndex((column) => column.name === name));
+    return value !== undefined && value > 0 && value <= PID_MAX ? value : undefined;
+  };
   let predicate;
   try {
     predicate = expression && compile(expression);
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
     throw error;
+  }
+  const mapTypes = MAP_TYPES[table.name];
+  if (mapTypes && query.map === undefined) throw new UsageError(`${table.name} reads one BPF map: say which, by its ID`);
+  if (!mapTypes && query.map !== undefined) {
+    throw new UsageError(`${table.name} does not read a map: --map has no meaning for it`);
   }
   const walksTasks = table.iterator.startsWith("task");
   return {
@@ -114,9 +137,11 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
         flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
+        cpus: table.name === "elems" ? possibleCpus() : 0,
       }),
       pid: walksTasks ? narrow("pid") : undefined,
-      tid: walksTasks ? narrow("tid") : undefined,
+      // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
+      tid: table.iterator === "task" ? narrow("tid") : undefined,
       map: query.map,
       cgroups: table.iterator === "cgroup",
     },

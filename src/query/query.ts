@@ -15,6 +15,7 @@ const FLAGS = 520;
 const TESTS = 524;
 const CELL_MAX = 528;
 const LAST = 532;
+const CPUS = 534;
 const TEST = 536;
 const TEST_SIZE = 24;
 const POOL = TEST + MAX_TESTS * TEST_SIZE;
@@ -34,6 +35,8 @@ export interface Plan {
   long: number;
   predicate: Predicate | undefined;
   flags: number;
+  /** How many CPUs are possible; asked for by tables that read elements of per-CPU maps. */
+  cpus?: number;
 }
 
 /**
@@ -57,6 +60,7 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(FLAGS, plan.flags, true);
   view.setUint32(CELL_MAX, Math.floor(LONG_STRINGS_MAX / Math.max(1, plan.long)), true);
   view.setUint8(LAST, plan.columns.at(-1) ?? 0);
+  view.setUint16(CPUS, plan.cpus ?? 0, true);
   const predicate = plan.predicate;
   if (!predicate) return bytes;
   let where = 0n;

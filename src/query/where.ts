@@ -10,6 +10,18 @@ import { distance } from "fastest-levenshtein";
 import { MAX_TESTS, POOL_SIZE } from "./query.ts";
 import type { Column, Table } from "./schema.ts";
 
+/** Characters shown on each side of an error's place. */
+const AROUND = 60;
+
+/** A character that moves others, or does worse to a terminal, is shown as "?". */
+const visible = (text: string) => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "?");
+
+/** Places on a screen: none for combining marks, two for the wide characters of East Asia and emoji. */
+function width(text: string): number {
+  const wide = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\uff01-\uff60]/u;
+  return [...text].reduce((sum, char) => sum + (/\p{M}/u.test(char) ? 0 : wide.test(char) ? 2 : 1), 0);
+}
+
 /** The text cannot be understood; `position` counts its characters from 0. */
 export class WhereError extends Error {
   override name = "WhereError";
@@ -17,12 +29,13 @@ export class WhereError extends Error {
     super(message);
   }
 
-  /** The message, the text and a caret under the place. */
+  /** The message, the text around the place, and a caret under it. */
   explain(): string {
-    // A control character would not keep its place, or do worse to a terminal.
-    // deno-lint-ignore no-control-regex
-    const shown = this.text.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
-    return `${this.message}\n  ${shown}\n  ${" ".repeat(this.position)}^`;
+    const [before, after] = [[...this.text.slice(0, this.position)], [...this.text.slice(this.position)]];
+    const left = before.length > AROUND ? ["...", ...before.slice(-AROUND)] : before;
+    const right = after.length > AROUND ? [...after.slice(0, AROUND), "..."] : after;
+    const indent = " ".repeat(width(visible(left.join(""))));
+    return `${visible(this.message)}\n  ${visible(left.join("") + right.join(""))}\n  ${indent}^`;
   }
 }
 
@@ -71,6 +84,8 @@ type Operator = typeof OPERATORS[number];
 const U64_MAX = (1n << 64n) - 1n;
 const SIGNED_BIAS = 1n << 63n;
 const NOTHING = new Uint8Array();
+const STAR = 42;
+const BACKSLASH = 92;
 
 function isString(column: Column): boolean {
   return ["string", "long", "symbol", "frames"].includes(column.type);
@@ -96,12 +111,14 @@ interface Token {
   kind: "word" | "string" | "operator" | "end";
   text: string;
   bytes: Uint8Array;
+  /** Where in `bytes` a `*` stands that is not escaped. */
+  stars: number[];
   position: number;
 }
 
 const WORD = /[^\s()!=<>~&|,"']+/y;
 const PUNCTUATION = /&&|\|\||==|!=|<=|>=|!~|[<>~!(),]/y;
-const ESCAPES: Record<string, number> = { n: 10, t: 9, r: 13, '"': 34, "'": 39, "\\": 92 };
+const ESCAPES: Record<string, number> = { n: 10, t: 9, r: 13, '"': 34, "'": 39, "*": 42, "\\": 92 };
 
 function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
@@ -115,24 +132,26 @@ function tokenize(text: string): Token[] {
     }
     if (char === '"' || char === "'") {
       const bytes: number[] = [];
+      const stars: number[] = [];
       let end = at + 1;
       while (text[end] !== char) {
         if (end >= text.length) throw new WhereError("a string without its end", text, at);
         const point = text.codePointAt(end)!;
-        if (point !== 92) {
+        if (point !== BACKSLASH) {
+          if (point === STAR) stars.push(bytes.length);
           bytes.push(...encoder.encode(String.fromCodePoint(point)));
           end += point > 0xffff ? 2 : 1;
           continue;
         }
-        const hex = /^x([0-9a-fA-F]{2})/.exec(text.slice(end + 1));
+        const hex = /^x([0-9a-fA-F]{2})/.exec(text.slice(end + 1, end + 4));
         const escaped = hex ? parseInt(hex[1]!, 16) : ESCAPES[text[end + 1] ?? ""];
         if (escaped === undefined) {
-          throw new WhereError("an unknown escape: \\n \\t \\r \\\" \\' \\\\ and \\xHH are known", text, end);
+          throw new WhereError("an unknown escape: \\n \\t \\r \\\" \\' \\* \\\\ and \\xHH are known", text, end);
         }
         bytes.push(escaped);
         end += hex ? 4 : 2;
       }
-      tokens.push({ kind: "string", text: text.slice(at + 1, end), bytes: new Uint8Array(bytes), position: at });
+      tokens.push({ kind: "string", text: text.slice(at + 1, end), bytes: new Uint8Array(bytes), stars, position: at });
       at = end + 1;
       continue;
     }
@@ -140,16 +159,18 @@ function tokenize(text: string): Token[] {
     const punctuation = PUNCTUATION.exec(text)?.[0];
     const word = WORD.exec(text)?.[0];
     if (punctuation !== undefined) {
-      tokens.push({ kind: "operator", text: punctuation, bytes: NOTHING, position: at });
+      tokens.push({ kind: "operator", text: punctuation, bytes: NOTHING, stars: [], position: at });
     } else if (word !== undefined) {
-      tokens.push({ kind: "word", text: word, bytes: encoder.encode(word), position: at });
+      const bytes = encoder.encode(word);
+      const stars = [...bytes.keys()].filter((i) => bytes[i] === STAR);
+      tokens.push({ kind: "word", text: word, bytes, stars, position: at });
     } else {
       const meant: Record<string, string> = { "=": "==", "&": "&&", "|": "||" };
       throw new WhereError(`${char} is no operator (did you mean ${meant[char]}?)`, text, at);
     }
     at += (punctuation ?? word)!.length;
   }
-  tokens.push({ kind: "end", text: "", bytes: NOTHING, position: text.length });
+  tokens.push({ kind: "end", text: "", bytes: NOTHING, stars: [], position: text.length });
   return tokens;
 }
 
@@ -160,6 +181,9 @@ class Parser {
   readonly tokens: Token[];
   at = 0;
   depth = 0;
+  comparisons = 0;
+  /** Of strings. */
+  bytes = 0;
 
   constructor(readonly text: string, readonly table: Table) {
     this.tokens = tokenize(text);
@@ -193,7 +217,7 @@ class Parser {
   }
 
   unary(negated: boolean): Expression {
-    if (++this.depth > MAX_DEPTH) this.fail(`more than ${MAX_DEPTH} levels`);
+    if (this.depth++ > MAX_DEPTH) this.fail(`an expression has at most ${MAX_DEPTH} levels of ( and !`);
     let result: Expression;
     if (this.accept("!")) {
       result = this.unary(!negated);
@@ -229,7 +253,7 @@ class Parser {
   }
 
   list(column: number, negated: boolean): Expression {
-    const equal: Token = { kind: "operator", text: "==", bytes: NOTHING, position: this.next.position };
+    const equal: Token = { kind: "operator", text: "==", bytes: NOTHING, stars: [], position: this.next.position };
     if (!this.accept("(")) this.fail("in needs a list: in (a, b, c)");
     const parts: Expression[] = [];
     do parts.push(this.compare(column, equal, this.value(), negated)); while (this.accept(","));
@@ -245,6 +269,16 @@ class Parser {
   }
 
   compare(number: number, operator: Token, value: Token, negated: boolean): Comparison {
+    const comparison = this.comparisonOf(number, operator, value, negated);
+    if (++this.comparisons > MAX_TESTS) this.fail(`an expression has at most ${MAX_TESTS} comparisons: here is one more`, value);
+    this.bytes += comparison.bytes.length;
+    if (this.bytes > POOL_SIZE) {
+      this.fail(`an expression's strings have at most ${POOL_SIZE} bytes together: with this one ${this.bytes}`, value);
+    }
+    return comparison;
+  }
+
+  comparisonOf(number: number, operator: Token, value: Token, negated: boolean): Comparison {
     const column = this.table.columns[number]!;
     const sign = operator.text as Operator;
     const equality = sign === "==" || sign === "!=";
@@ -258,9 +292,12 @@ class Parser {
       let bytes = value.bytes;
       let flags = START | END | negate;
       if (sign.endsWith("~")) {
-        if (bytes[0] === 42) [bytes, flags] = [bytes.subarray(1), flags & ~START];
-        if (bytes.at(-1) === 42) [bytes, flags] = [bytes.subarray(0, -1), flags & ~END];
-        if (bytes.includes(42)) this.fail("a * stands only at the start and at the end of a pattern", value);
+        const last = bytes.length - 1;
+        if (value.stars.some((star) => star !== 0 && star !== last)) {
+          this.fail('a * stands only at the start and at the end of a pattern ("\\\\*" is the character itself)', value);
+        }
+        if (value.stars.includes(last)) [bytes, flags] = [bytes.subarray(0, -1), flags & ~END];
+        if (value.stars.includes(0)) [bytes, flags] = [bytes.subarray(1), flags & ~START];
       }
       return { kind: "comparison", column: number, flags, lo: 0n, hi: 0n, bytes };
     }
@@ -291,7 +328,8 @@ class Parser {
     const number = BigInt(match[2]!) * scale * (match[1] ? -1n : 1n);
     const signed = column.type === "signed";
     if (number < 0n && !signed) this.fail(`${column.name} is never negative`, value);
-    if (number > (signed ? SIGNED_BIAS - 1n : U64_MAX) || number < -SIGNED_BIAS) this.fail("the number is too large", value);
+    const [least, most] = signed ? [-SIGNED_BIAS, SIGNED_BIAS - 1n] : [0n, U64_MAX];
+    if (number < least || number > most) this.fail(`${column.name} is a number from ${least} to ${most}`, value);
     return number;
   }
 }
@@ -322,7 +360,9 @@ function interval(operator: Operator, number: bigint): [bigint, bigint, boolean]
 export function parse(text: string, table: Table): Expression {
   const parser = new Parser(text, table);
   const expression = parser.or(false);
-  if (parser.next.kind !== "end") parser.fail("&& or || is missing");
+  const { kind, text: word } = parser.next;
+  const meant = /^(and|or)$/i.test(word) ? ` (did you mean ${/and/i.test(word) ? "&&" : "||"}?)` : "";
+  if (kind !== "end") parser.fail(`&& or || is missing${meant}`);
   return expression;
 }
 
@@ -347,7 +387,11 @@ export function fixed(expression: Expression | undefined, column: number): numbe
   if (expression.kind === "and") {
     return expression.parts.map((part) => fixed(part, column)).find((value) => value !== undefined);
   }
-  if (expression.kind !== "comparison" || expression.column !== column || expression.flags !== 0) return undefined;
+  if (expression.kind === "or") {
+    const [first, ...others] = expression.parts.map((part) => fixed(part, column));
+    return others.every((value) => value === first) ? first : undefined;
+  }
+  if (expression.column !== column || expression.flags !== 0) return undefined;
   return expression.lo === expression.hi ? Number(expression.lo) : undefined;
 }
 
@@ -375,7 +419,7 @@ export function compile(expression: Expression): Predicate {
         onTrue: 0,
         onFalse: 0,
       });
-      pool.push(...node.bytes);
+      for (const byte of node.bytes) pool.push(byte);
       return;
     }
     node.parts.forEach((part, i) => {
@@ -389,10 +433,12 @@ export function compile(expression: Expression): Predicate {
   const jumps: [Label, Label][] = [];
   emit(expression, { at: ACCEPT }, { at: REJECT }, jumps);
   if (tests.length > MAX_TESTS) {
-    throw new RangeError(`the expression has ${tests.length} comparisons; ${MAX_TESTS} is the limit`);
+    throw new RangeError(
+      `the query has ${tests.length} comparisons, --comm, --pid and --tid among them; ${MAX_TESTS} is the limit`,
+    );
   }
   if (pool.length > POOL_SIZE) {
-    throw new RangeError(`the expression's strings have ${pool.length} bytes; ${POOL_SIZE} is the limit`);
+    throw new RangeError(`the query's strings have ${pool.length} bytes, --comm among them; ${POOL_SIZE} is the limit`);
   }
   tests.forEach((test, i) => [test.onTrue, test.onFalse] = [jumps[i]![0].at, jumps[i]![1].at]);
   return { tests, pool: new Uint8Array(pool) };

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * floor.bpf.c -- walks that print nothing: what no program that reads the same table can be faster than
+ *
+ * Each is built alone, -DFLOOR_NAME. `query` and `progress` are there because the shim, which loads it, sets them.
+ */
+#include "../bpf/kernel.h"
+#include "../bpf/query.h"
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile struct query query = {};
+struct progress progress;
+
+#ifdef FLOOR_task_nothing
+SEC("iter/task")
+int dump(struct bpf_iter__task *ctx)
+{
+	return 0;
+}
+#endif
+
+#ifdef FLOOR_task_stack
+unsigned long frames[64];
+
+SEC("iter/task")
+int dump(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task)
+		bpf_get_task_stack(task, frames, sizeof(frames), 0);
+	return 0;
+}
+#endif
+
+#ifdef FLOOR_files_nothing
+SEC("iter/task_file")
+int dump(struct bpf_iter__task_file *ctx)
+{
+	return 0;
+}
+#endif
+
+#ifdef FLOOR_files_path
+char path[4096];
+
+SEC("iter/task_file")
+int dump(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+
+	if (file)
+		bpf_d_path(&file->f_path, path, sizeof(path));
+	return 0;
+}
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * measure.c -- the stop watch
+ *
+ *	measure run COMMAND [ARGUMENT ...]
+ *		runs it with its output into /dev/null: {"ns":1,"kb":1,"status":0}, kb being its greatest resident set
+ *	measure walk ROUNDS (LIBRARY PROGRAM QUERY) ...
+ *		loads each program through the shim, which LIBRARY is, with the constant query in the file QUERY; then in ROUNDS
+ *		rounds one pass of each into a buffer, in turn: [[[nanoseconds, bytes], ...], ...], a list for each program
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READ_SIZE (16 << 10)	/* as src/native/program.ts */
+
+extern char **environ;
+
+static void fail(const char *what, const char *why)
+{
+	fprintf(stderr, "measure: %s: %s\n", what, why);
+	exit(1);
+}
+
+static long long now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+static int run(char **command)
+{
+	posix_spawn_file_actions_t actions;
+	struct rusage usage;
+	long long start;
+	int status, error;
+	pid_t child;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	start = now();
+	error = posix_spawnp(&child, command[0], &actions, NULL, command, environ);
+	if (error)
+		fail(command[0], strerror(error));
+	wait4(child, &status, 0, &usage);
+	printf("{\"ns\":%lld,\"kb\":%ld,\"status\":%d}\n", now() - start, usage.ru_maxrss,
+	       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	return 0;
+}
+
+struct walk {
+	void *handle;
+	int (*create)(void *handle);
+	long long (*passes)[2];
+};
+
+static void *symbol(void *library, const char *name)
+{
+	void *found = dlsym(library, name);
+
+	if (!found)
+		fail(name, dlerror());
+	return found;
+}
+
+static void load(struct walk *walk, char **arguments)
+{
+	void *library = dlopen(arguments[0], RTLD_NOW | RTLD_LOCAL);
+	static char query[1 << 16];
+	FILE *file = fopen(arguments[2], "r");
+	size_t size;
+
+	if (!library)
+		fail(arguments[0], dlerror());
+	if (!file)
+		fail(arguments[2], strerror(errno));
+	size = fread(query, 1, sizeof(query), file);
+	fclose(file);
+	walk->handle = ((void *(*)(const char *))symbol(library, "task_iter_open"))(arguments[1]);
+	if (((int (*)(void *, const void *, unsigned, unsigned))symbol(library, "task_iter_configure"))
+		    (walk->handle, query, size, 0) < 0 ||
+	    ((int (*)(void *))symbol(library, "task_iter_load"))(walk->handle) < 0 ||
+	    ((int (*)(void *, unsigned, unsigned, unsigned))symbol(library, "task_iter_attach"))(walk->handle, 0, 0, 0) < 0)
+		fail(arguments[1], ((const char *(*)(void *))symbol(library, "task_iter_error"))(walk->handle));
+	walk->create = symbol(library, "task_iter_create");
+}
+
+static void pass(struct walk *walk, long long result[2])
+{
+	static char buffer[READ_SIZE];
+	long long start = now();
+	int fd = walk->create(walk->handle);
+	ssize_t size;
+
+	if (fd < 0)
+		fail("iter_create", strerror(-fd));
+	while ((size = read(fd, buffer, sizeof(buffer))) != 0) {
+		if (size > 0)
+			result[1] += size;
+		else if (errno != EAGAIN && errno != EINTR)
+			fail("read", strerror(errno));
+	}
+	close(fd);
+	result[0] = now() - start;
+}
+
+static int walk(int rounds, int count, char **arguments)
+{
+	struct walk *walks = calloc(count, sizeof(*walks));
+
+	for (int i = 0; i < count; i++) {
+		walks[i].passes = calloc(rounds, sizeof(*walks[i].passes));
+		load(&walks[i], arguments + i * 3);
+	}
+	for (int round = 0; round < rounds; round++)
+		for (int i = 0; i < count; i++)
+			pass(&walks[(i + round) % count], walks[(i + round) % count].passes[round]);
+	printf("[");
+	for (int i = 0; i < count; i++) {
+		printf("%s[", i ? "," : "");
+		for (int round = 0; round < rounds; round++)
+			printf("%s[%lld,%lld]", round ? "," : "", walks[i].passes[round][0], walks[i].passes[round][1]);
+		printf("]");
+	}
+	printf("]\n");
+	return 0;
+}
+
+int main(int count, char **arguments)
+{
+	if (count > 2 && !strcmp(arguments[1], "run"))
+		return run(arguments + 2);
+	if (count > 5 && !strcmp(arguments[1], "walk") && atoi(arguments[2]) > 0)
+		return walk(atoi(arguments[2]), (count - 3) / 3, arguments + 3);
+	return 2;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* socket.h -- what several tables say of a socket, and the text of its addresses */
+#ifndef TASK_ITER_SOCKET_H
+#define TASK_ITER_SOCKET_H
+
+#define FAMILIES(W) W(2, INET) W(10, INET6)
+
+/* One vocabulary for all protocols, the kernel's; ss says UNCONN for CLOSE. */
+#define SOCKET_STATES(W)                                                     \
+	W(1, ESTABLISHED) W(2, SYN_SENT) W(3, SYN_RECV) W(4, FIN_WAIT1) W(5, FIN_WAIT2) W(6, TIME_WAIT) W(7, CLOSE) \
+	W(8, CLOSE_WAIT) W(9, LAST_ACK) W(10, LISTEN) W(11, CLOSING) W(13, BOUND_INACTIVE)
+
+#ifndef DESCRIBE
+
+#include "table.h"
+#include <bpf/bpf_endian.h>
+
+enum {
+	FAMILY_UNIX = 1,
+	FAMILY_INET = 2,
+	FAMILY_INET6 = 10,
+	FAMILY_VSOCK = 40,
+
+	SOCKET_STREAM = 1,
+	SOCKET_RAW = 3,
+	SOCKET_SEQPACKET = 5,
+
+	STATE_SYN_RECV = 3,
+	STATE_TIME_WAIT = 6,
+	STATE_LISTEN = 10,
+	STATE_NEW_SYN_RECV = 12,
+};
+
+/*
+ * A field of a socket: read directly where the verifier knows the pointer's type; a table that comes to its sockets by way of
+ * an address defines this to read with a helper.
+ */
+#ifndef SOCKET_FIELD
+#define SOCKET_FIELD(sk, field) ((sk)->field)
+#endif
+
+/* --- addresses: RFC 5952, and IPv4 in IPv6 as ss shows it: ::ffff:192.0.2.1, ::192.0.2.1 --- */
+
+static u8 address[16];
+static u32 groups_at, groups_end;	/* where in source the text ends; the first group that is not written as hex */
+static u32 zeros_start, zeros_end;	/* the longest run of zero groups, which is written as :: */
+
+/* Bit i: the i-th of four groups is zero. Sums that carry into no neighbour, and one product that collects the high bits. */
+static __always_inline u32 zero_groups(u64 groups)
+{
+	u64 low = 0x7fff7fff7fff7fffull;
+	u64 zero = ~(((groups & low) + low) | groups | low);
+
+	return (zero >> 15) * 0x0001000200040008ull >> 48 & 15;
+}
+
+/* The first of the longest runs of two groups or more. */
+static __always_inline void find_zeros(u32 zeros)
+{
+	u32 runs = zeros, kept = 0, length = 0, first;
+
+	for (u32 i = 1; i < 8; i++) {
+		runs &= zeros >> i;
+		if (!runs)
+			break;
+		kept = runs;
+		length = i + 1;
+	}
+	first = kept & -kept;
+	zeros_start = (first > 1) + (first > 2) + (first > 4) + (first > 8) + (first > 16) + (first > 32) + (first > 64);
+	zeros_end = zeros_start + length;
+}
+
+/* A group after its colon; of a run of zeros the first one as two colons and the others as nothing. */
+BODY(put_group)
+{
+	u32 group = address[i * 2 & 15] << 8 | address[(i * 2 + 1) & 15];
+	u32 digits = 1 + (group > 0xf) + (group > 0xff) + (group > 0xfff);
+	u32 at = groups_at, colon;
+
+	if (i >= groups_end)
+		return 1;
+	if (i >= zeros_start && i < zeros_end) {
+		if (i == zeros_start) {
+			WORD(SOURCE(at)) = REPEAT(':');
+			groups_at = at + 2;
+		}
+		return 0;
+	}
+	colon = i > 0 && i != zeros_end;
+	*SOURCE(at) = ':';
+	WORD(SOURCE(at + colon)) = eight_hex(group) >> ((8 - digits) * 8 & 63);
+	groups_at = at + colon + digits;
+	return 0;
+}
+
+/* An IPv4 address, in network order, to source[at ..]; the index after it. */
+static __noinline u32 put_ipv4(u32 at, u32 ipv4)
+{
+	at = source_number(at, ipv4 & 0xff);
+	*SOURCE(at) = '.';
+	at = source_number(at + 1, ipv4 >> 8 & 0xff);
+	*SOURCE(at) = '.';
+	at = source_number(at + 1, ipv4 >> 16 & 0xff);
+	*SOURCE(at) = '.';
+	return source_number(at + 1, ipv4 >> 24);
+}
+
+GLOBAL int ipv4_to_source(u32 ipv4)
+{
+	return put_ipv4(0, ipv4);
+}
+
+/* The sixteen bytes of an address as two words, in memory's order. */
+GLOBAL int ipv6_to_source(u64 first, u64 second)
+{
+	u32 at;
+
+	WORD(address) = first;
+	WORD(address + 8) = second;
+	find_zeros(zero_groups(first) | zero_groups(second) << 4);
+	groups_end = 8;
+	if ((!first && (u32)second == 0xffff0000) || (zeros_start == 0 && zeros_end == 6))
+		groups_end = 6;
+	groups_at = 0;
+	LOOP(8, put_group);
+	at = groups_at;
+	if (groups_end == 8)
+		return at & SOURCE_MASK;
+	*SOURCE(at) = ':';
+	return put_ipv4(at + (zeros_end != 6), second >> 32);
+}
+
+#define IPV6_TO_SOURCE(FIELD, pointer, field)                                \
+	ipv6_to_source((u64)FIELD(pointer, field.in6_u.u6_addr32[0]) |       \
+			       (u64)FIELD(pointer, field.in6_u.u6_addr32[1]) << 32, \
+		       (u64)FIELD(pointer, field.in6_u.u6_addr32[2]) |       \
+			       (u64)FIELD(pointer, field.in6_u.u6_addr32[3]) << 32)
+
+/* Kernels without IPv6 lack these fields: see state_before_5_14 in task.h. */
+static __noinline long ipv6_of(struct sock_common *sk, bool remote)
+{
+	if (remote)
+		return IPV6_TO_SOURCE(SOCKET_FIELD, sk, skc_v6_daddr);
+	return IPV6_TO_SOURCE(SOCKET_FIELD, sk, skc_v6_rcv_saddr);
+}
+
+static __always_inline long address_of(struct sock_common *sk, bool remote)
+{
+	u32 family = SOCKET_FIELD(sk, skc_family);
+
+	if (family == FAMILY_INET)
+		return ipv4_to_source(remote ? SOCKET_FIELD(sk, skc_daddr) : SOCKET_FIELD(sk, skc_rcv_saddr));
+	if (family == FAMILY_INET6 && bpf_core_field_exists(sk->skc_v6_daddr))
+		return ipv6_of(sk, remote);
+	return -1;
+}
+
+static __always_inline u32 remote_port_of(struct sock_common *sk)
+{
+	return bpf_ntohs(SOCKET_FIELD(sk, skc_dport));
+}
+
+/* --- the rest --- */
+
+/* The inode number of a socket, 0 for none: orphans, connections not accepted yet. A socket lies before its inode. */
+static __always_inline u64 socket_ino(struct socket *socket)
+{
+	return socket ? BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino) : 0;
+}
+
+#endif
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* elems.bpf.c -- elements of one BPF map, one row each */
+#include "../table.h"
+#include "../bytes.h"
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(key, BYTES, 16, KEY_BYTES(map, key), "Key, two hexadecimal digits for each byte; cut where it would overfill the row.") \
+	COL(value, BYTES, 32, VALUE_BYTES(map, value, values_of(map)), "Value, likewise; of a per-CPU map, those of all possible CPUs joined by \";\".")
+
+TABLE(elems, "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.")
+
+#ifndef DESCRIBE
+
+static __always_inline u32 values_of(struct bpf_map *map)
+{
+	switch (map->map_type) {
+	case BPF_MAP_TYPE_PERCPU_HASH:
+	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+	case BPF_MAP_TYPE_PERCPU_ARRAY:
+		return query.cpus;
+	default:
+		return 1;
+	}
+}
+
+SEC("iter/bpf_map_elem")
+int dump(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct bpf_map *map = ctx->map;
+	void *key = ctx->key, *value = ctx->value;
+
+	if (!map || !key || !value)
+		return 0;
+	step(ctx->meta);
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif

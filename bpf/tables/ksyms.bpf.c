@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* ksyms.bpf.c -- kernel symbols, one row each; without their addresses */
+#include "../table.h"
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(name, STR, 40, bpf_probe_read_kernel_str(source, bpf_core_field_size(ksym->name), ksym->name) - 1, "Name of the symbol.") \
+	COL(type, TOKEN, 4, type_of(ksym), "Type letter, as in /proc/kallsyms and nm: t or T is code.") \
+	COL(module, STR, 16, module_of(ksym), "Module that it is in (bpf: a program); none for the kernel itself.")
+
+TABLE(ksyms, "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.")
+
+#ifndef DESCRIBE
+
+/* As /proc/kallsyms: of a module, an exported symbol has a capital letter. */
+static __always_inline long type_of(struct kallsym_iter *ksym)
+{
+	u8 letter = ksym->type;
+
+	if (ksym->module_name[0])
+		letter = ksym->exported ? letter & ~0x20 : letter | 0x20;
+	source[0] = letter;
+	return 1;
+}
+
+static __always_inline long module_of(struct kallsym_iter *ksym)
+{
+	long length = bpf_probe_read_kernel_str(source, sizeof(ksym->module_name), ksym->module_name) - 1;
+
+	return length ?: -1;
+}
+
+SEC("iter/ksym")
+int dump(struct bpf_iter__ksym *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct kallsym_iter *ksym = ctx->ksym;
+
+	if (!ksym)
+		return 0;
+	step(ctx->meta);
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* progs.bpf.c -- BPF programs, one row each */
+#include "../table.h"
+
+/* The words of bpftool. */
+#define PROG_TYPES(W) W(0, unspec) W(1, socket_filter) W(2, kprobe) W(3, sched_cls) W(4, sched_act) W(5, tracepoint) \
+	W(6, xdp) W(7, perf_event) W(8, cgroup_skb) W(9, cgroup_sock) W(10, lwt_in) W(11, lwt_out) W(12, lwt_xmit) \
+	W(13, sock_ops) W(14, sk_skb) W(15, cgroup_device) W(16, sk_msg) W(17, raw_tracepoint) W(18, cgroup_sock_addr) \
+	W(19, lwt_seg6local) W(20, lirc_mode2) W(21, sk_reuseport) W(22, flow_dissector) W(23, cgroup_sysctl) \
+	W(24, raw_tracepoint_writable) W(25, cgroup_sockopt) W(26, tracing) W(27, struct_ops) W(28, ext) W(29, lsm) \
+	W(30, sk_lookup) W(31, syscall) W(32, netfilter)
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(id, U64, 6, aux->id, "ID of the program.")                       \
+	COL(type, ENUM(PROG_TYPES), 16, prog->type, "Type, as bpftool names it.") \
+	COL(name, STR, 15, name_of(aux), "Name, at most 15 bytes; empty for a program without one.") \
+	COL(tag, TOKEN, 16, tag_of(prog), "Hash of its instructions, in hexadecimal digits.") \
+	COL(attach_func, STR, 24, attach_func_of(aux), "Function that a program of its type (tracing, lsm, ext ...) is for.") \
+	MORE(verified_insns, U64, 14, verified_insns_of(aux, &absent), "Instructions that the verifier walked (Linux 5.16).") \
+	MORE(jited_len, U64, 9, prog->jited_len, "Bytes of machine code; 0 when it is interpreted.") \
+	MORE(xlated_len, U64, 10, prog->len * 8, "Bytes of BPF instructions after the verifier.") \
+	MORE(load_ns, U64, 15, aux->load_time, "When it was loaded, in ns since boot.") \
+	MORE(btf_id, U64, 6, aux->btf->id ?: ABSENT, "ID of the BTF that describes it.") \
+	MORE(sleepable, BOOL, 9, is_sleepable(prog), "Whether it may sleep.")
+
+TABLE(progs, "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.")
+
+#ifndef DESCRIBE
+
+DEFINE_WORDS(PROG_TYPES);
+
+#define name_of(aux) (bpf_probe_read_kernel_str(source, sizeof((aux)->name), (aux)->name) - 1)
+
+static __always_inline long tag_of(struct bpf_prog *prog)
+{
+	u32 halves[2] = {};
+
+	bpf_probe_read_kernel(halves, sizeof(halves), prog->tag);
+	WORD(source) = eight_hex(__builtin_bswap32(halves[0]));
+	WORD(source + 8) = eight_hex(__builtin_bswap32(halves[1]));
+	return 16;
+}
+
+/* Absent for most types: a NULL pointer cannot be read. */
+static __always_inline long attach_func_of(struct bpf_prog_aux *aux)
+{
+	return bpf_probe_read_kernel_str(source, 512, aux->attach_func_name) - 1;
+}
+
+/* In functions of their own, out of which the compiler does not move an access that some kernels must not see. */
+static __noinline u32 verified_insns_5_16(struct bpf_prog_aux *aux)
+{
+	return BPF_CORE_READ(aux, verified_insns);
+}
+
+static __always_inline u64 verified_insns_of(struct bpf_prog_aux *aux, bool *absent)
+{
+	*absent = !bpf_core_field_exists(aux->verified_insns);
+	return *absent ? 0 : verified_insns_5_16(aux);
+}
+
+static __noinline bool sleepable_before_6_9(struct bpf_prog_aux___6_8 *aux)
+{
+	return BPF_CORE_READ(aux, sleepable);
+}
+
+static __noinline bool sleepable_6_9(struct bpf_prog *prog)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(prog, sleepable);
+}
+
+static __always_inline bool is_sleepable(struct bpf_prog *prog)
+{
+	return bpf_core_field_exists(prog->sleepable) ? sleepable_6_9(prog) : sleepable_before_6_9((void *)prog->aux);
+}
+
+SEC("iter/bpf_prog")
+int dump(struct bpf_iter__bpf_prog *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct bpf_prog *prog = ctx->prog;
+	struct bpf_prog_aux *aux;
+
+	if (!prog)
+		return 0;
+	aux = prog->aux;
+	step(ctx->meta);
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif

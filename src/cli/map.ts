@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** `--map ID` and `--map NAME`: which map is meant, by the table of maps itself. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import type { Libraries } from "../native/program.ts";
+import { MAP_TYPES, plan, UsageError } from "../query/plan.ts";
+import { chunks } from "../stream.ts";
+import { load } from "./read.ts";
+
+interface BpfMap {
+  id: number;
+  name: string;
+  type: string | number;
+}
+
+/** The maps of the program that lists the maps: this process has them open, and they are gone when it has read the list. */
+function ownMaps(): Set<number> {
+  const ids = new Set<number>();
+  for (const fd of readdirSync("/proc/self/fdinfo")) {
+    try {
+      const id = /^map_id:\s*([0-9]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1];
+      if (id) ids.add(Number(id));
+    } catch { /* the descriptor that read the folder */ }
+  }
+  return ids;
+}
+
+/** What a light skeleton makes to load its program, and drops: this process's own, or another one's. */
+const LOADER_MAP = "__loader.map";
+
+function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
+  const planned = plan({ table: "maps", columns: ["id", "name", "type"] }, "jsonl");
+  using program = load(libraries, planned, verbose);
+  const own = ownMaps();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (const chunk of chunks(program, "jsonl")) text += decoder.decode(chunk);
+  const maps = text.split("\n").filter(Boolean).map((line): BpfMap => JSON.parse(line));
+  return maps.filter(({ id, name }) => !own.has(id) && name !== LOADER_MAP);
+}
+
+/** A busy machine has thousands. */
+const MOST = 40;
+
+/** A message, and one line for each map that may have been meant. */
+function complaint(message: string, candidates: readonly BpfMap[], types: readonly string[]): UsageError {
+  if (candidates.length === 0) return new UsageError(`${message}; there is no map of type ${types.join(" or ")}`);
+  const lines = candidates.slice(0, MOST).map(({ id, name, type }) => `  ${id} ${name || '""'} ${type}`);
+  if (candidates.length > MOST) lines.push(`  and ${candidates.length - MOST} more: task-iter maps lists them`);
+  return new UsageError([`${message}; there ${candidates.length === 1 ? "is" : "are"}`, ...lines].join("\n"));
+}
+
+/**
+ * The ID of the map that `wanted`, an ID or a name, means for `table`.
+ *
+ * @throws {UsageError} none or several; its message lists the candidates
+ */
+export function findMap(libraries: Libraries, table: string, wanted: string | undefined, verbose: boolean): number {
+  const types = MAP_TYPES[table]!;
+  const maps = listMaps(libraries, verbose);
+  const candidates = maps.filter(({ type }) => types.includes(String(type)));
+  if (wanted === undefined) {
+    throw complaint(`${table} reads one BPF map: say which, --map ID or --map NAME`, candidates, types);
+  }
+  const byId = maps.filter(({ id }) => String(id) === wanted);
+  const named = byId.length > 0 ? byId : maps.filter(({ name }) => name === wanted);
+  const found = candidates.filter((map) => named.includes(map));
+  if (found.length === 1) return found[0]!.id;
+  if (found.length > 1) throw complaint(`several maps have the name ${wanted}: say which by its ID`, found, types);
+  if (named.length > 0) {
+    throw complaint(`map ${wanted} is of type ${named[0]!.type}, which ${table} cannot read`, candidates, types);
+  }
+  throw complaint(`there is no map ${wanted}`, candidates, types);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/**
+ * What every runtime's adapter must do; adapters_test.ts runs it in Deno, and bundled in Node.js and Bun:
+ * `node contract.mjs PID` prints the rows that it read of that process.
+ */
+
+import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
+import { libraries, type Row, rows, TaskIterError } from "../src/mod.ts";
+import { EINVAL, Program } from "../src/native/program.ts";
+import { cstring, type Handle, type Shim } from "../src/native/shim.ts";
+import { plan } from "../src/query/plan.ts";
+import { LAYOUT } from "../src/query/query.ts";
+
+/** Bytes of a time that jsonl rows can carry (STAMP_SIZE of bpf/query.h, less the NUL). */
+const STAMP_MAX = 63;
+
+const EBADF = 9;
+
+const counts = new BigUint64Array(2);
+
+/** Every step that needs an earlier one, but `done`, refuses and says which step it was. */
+function refusesOutOfOrder(shim: Shim, it: Handle, done: readonly string[]): void {
+  const steps: Record<string, () => number> = {
+    load: () => shim.load(it),
+    attach: () => shim.attach(it, 0, 0, 0),
+    iter_create: () => shim.create(it),
+    stamp: () => shim.stamp(it, cstring("1")),
+    progress: () => shim.progress(it, counts),
+    pin: () => shim.pin(it, cstring("/sys/fs/bpf/never")),
+    program_size: () => shim.program_size(it),
+  };
+  for (const [step, call] of Object.entries(steps)) {
+    if (done.includes(step)) continue;
+    equal(call(), -EINVAL, step);
+    equal(shim.error(it), `${step}: Invalid argument`);
+  }
+}
+
+function takesNoHandle(shim: Shim): void {
+  const query = new Uint8Array(LAYOUT & 0xffff);
+  equal(shim.configure(null, query, query.length, 0), -EINVAL);
+  equal(shim.load(null), -EINVAL);
+  equal(shim.attach(null, 1, 2, 3), -EINVAL);
+  equal(shim.create(null), -EINVAL);
+  equal(shim.stamp(null, cstring("1")), -EINVAL);
+  equal(shim.progress(null, counts), -EINVAL);
+  equal(shim.pin(null, cstring("/sys/fs/bpf/never")), -EINVAL);
+  equal(shim.program_size(null), -EINVAL);
+  equal(shim.error(null), "no program");
+  equal(shim.log(null), "");
+  shim.free(null);
+}
+
+function opensOnlyWhatItHolds(shim: Shim): void {
+  for (const name of ["", "files", "files_jso", "files_json ", "nothing", "x".repeat(10_000)]) {
+    ok(!shim.open(cstring(name)), name);
+  }
+  ok(!shim.open(null));
+}
+
+function takesOnlyItsOwnQuery(shim: Shim, it: Handle, query: Uint8Array): void {
+  for (const size of [0, 1, query.length - 1, query.length + 1, 0x7fffffff, 0xffffffff]) {
+    equal(shim.configure(it, query, size, 0), -EINVAL, `${size} bytes`);
+    equal(shim.error(it), "configure: Invalid argument");
+  }
+  equal(shim.configure(it, null, query.length, 0), -EINVAL);
+}
+
+/** What one pass reads, `size` bytes at a time. */
+function readAll(shim: Shim, it: Handle, fd: number, size: number): string {
+  const buffer = new Uint8Array(size + 2).fill(0x21);
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    // The array's own part of its buffer: neither its beginning nor what follows.
+    const read = shim.read(it, fd, buffer.subarray(1, size + 1), size);
+    ok(read >= 0);
+    if (read === 0) break;
+    text += decoder.decode(buffer.subarray(1, read + 1), { stream: true });
+  }
+  equal([buffer[0], buffer[size + 1]], [0x21, 0x21]);
+  equal(shim.close(fd), 0);
+  equal(shim.read(it, fd, buffer, size), -EBADF);
+  equal(shim.close(fd), -EBADF);
+  return text;
+}
+
+function readsATable(shim: Shim, pid: number): void {
+  const it = shim.open(cstring("files_jsonl"));
+  ok(it);
+  const { query } = plan({ table: "files", pid, columns: ["fd", "path"] }, "jsonl", true).request;
+  equal(shim.error(it), "");
+  refusesOutOfOrder(shim, it, []);
+  takesOnlyItsOwnQuery(shim, it, query);
+  refusesOutOfOrder(shim, it, []);
+  equal(shim.configure(it, query, query.length, 1), 0);
+  refusesOutOfOrder(shim, it, ["load"]);
+  equal(shim.load(it), 0);
+  equal(shim.load(it), -EINVAL);
+  equal(shim.configure(it, query, query.length, 0), -EINVAL);
+  match(shim.log(it), /processed [0-9]+ insns/);
+  ok(shim.program_size(it) > 0);
+  equal(shim.create(it), -EINVAL);
+  equal(shim.pin(it, cstring("/sys/fs/bpf/never")), -EINVAL);
+  equal(shim.progress(it, null), -EINVAL);
+  equal(shim.stamp(it, null), -EINVAL);
+  equal(shim.stamp(it, cstring("1".repeat(STAMP_MAX + 1))), -EINVAL);
+  ok(shim.attach(it, 0, 0, 0x7fffffff) < 0, "a map that does not exist");
+  match(shim.error(it), /^map: /);
+  equal(shim.attach(it, pid, 0, 0), 0);
+  equal(shim.attach(it, pid, 0, 0), 0);
+  ok(shim.pin(it, cstring("/proc/self/never")) < 0, "a pin outside bpffs");
+  match(shim.error(it), /^pin: /);
+  equal(shim.pin(it, null), -EINVAL);
+
+  const passes = ["1".repeat(STAMP_MAX), '"now"'].map((time) => {
+    equal(shim.stamp(it, cstring(time)), 0);
+    const fd = shim.create(it);
+    ok(fd >= 0);
+    const text = readAll(shim, it, fd, time.length === STAMP_MAX ? 1 : 1000);
+    const lines = text.split("\n").slice(0, -1);
+    equal(shim.progress(it, counts), 0);
+    equal(Number(counts[1]), lines.length);
+    ok(counts[0]! >= counts[1]!);
+    return lines.map((line) => {
+      ok(line.startsWith(`{"t":${time},`), line);
+      return line.slice(`{"t":${time},`.length);
+    });
+  });
+  ok(passes[0]!.length > 3);
+  equal(passes[0], passes[1]);
+  shim.free(it);
+}
+
+/** Handles are each other's strangers. */
+function holdsSeveral(shim: Shim, pid: number): void {
+  const handles = [pid, 0x7ffffff0].map((pid) => {
+    const it = shim.open(cstring("files_jsonl"));
+    const { query } = plan({ table: "files", pid, columns: ["fd"] }, "jsonl").request;
+    equal(shim.configure(it, query, query.length, 0), 0);
+    equal(shim.load(it), 0);
+    equal(shim.attach(it, 0, 0, 0), 0);
+    return it;
+  });
+  const [own, other] = handles.map((it) => readAll(shim, it!, shim.create(it), 4096));
+  match(own!, /^\{"fd":0\}\n/);
+  equal(other, "");
+  for (const it of handles) shim.free(it);
+}
+
+/** A library of another build is not called at all. */
+function refusesAnotherLayout(shim: Shim): void {
+  for (const version of [LAYOUT + 1, LAYOUT - 1, 2 << 16 | LAYOUT & 0xffff, 0]) {
+    const other = new Proxy(shim, {
+      get(_, name: keyof Shim) {
+        if (name === "version") return () => version;
+        throw new Error(`${name} was called`);
+      },
+    });
+    throws(() => Program.load(() => other, plan({ table: "files" }, "json").request), (error) => {
+      ok(error instanceof TaskIterError);
+      equal(error.step, "open");
+      match(error.message, /query layout is [0-9]+ of [0-9]+ bytes, this program's 1 of [0-9]+ bytes: build both anew/);
+      return true;
+    });
+  }
+}
+
+/** Checks all of it; the rows of `pid`, which must be the same in every runtime. */
+export function contract(pid: number): Row[] {
+  for (const name of ["files.jsonl.so", "libbpf.so"]) {
+    const needs = name === "libbpf.so" ? ["libz.so.1", "libelf.so.1", "libbpf.so.1"] : [];
+    const shim = libraries(name, needs);
+    equal(shim.version(), LAYOUT);
+    takesNoHandle(shim);
+    opensOnlyWhatItHolds(shim);
+    readsATable(shim, pid);
+    holdsSeveral(shim, pid);
+    refusesAnotherLayout(shim);
+  }
+  throws(() => libraries("no-such-library.so"));
+  throws(() => [...rows({ table: "file" })], { name: "UsageError" });
+  throws(() => [...rows({ table: "files", where: "fd ==" })], { name: "WhereError" });
+  return [
+    ...rows({ table: "files", pid, columns: ["all"] }),
+    ...rows({ table: "stacks", pid, columns: ["comm", "tid", "state", "depth", "frames"] }),
+  ];
+}
+
+if (!("Deno" in globalThis)) console.log(JSON.stringify(contract(Number(process.argv[2]))));
