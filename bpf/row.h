@@ -29,13 +29,13 @@
 
 /*
  * BODY(name) { ... } is the body of a loop for the turn `i`; it returns 1 to end the loop. LOOP(times, name) runs it for i below
- * `times`, a constant of at most 4096.
+ * `times`, a constant. A bounded loop ends at 8000: the verifier keeps a branch for each turn, and 8192 are its limit.
  */
 #ifdef BOUNDED_LOOPS
 #define BODY(name) GLOBAL int name(u32 i)
 #define LOOP(times, body)                                                    \
 	do {                                                                 \
-		for (u32 loop_ = 0; loop_ < (times); loop_++)                \
+		for (u32 loop_ = 0; loop_ < (times) && loop_ < 8000; loop_++) \
 			if (body(loop_))                                     \
 				break;                                       \
 	} while (0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
 import { cgroupRoot, Fixture, fixtureProgram, type Row, rows, taskIter } from "./support.ts";
 

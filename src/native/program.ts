@@ -146,15 +146,15 @@ export class Program implements Disposable {
       for (;;) {
         const read = this.#read(fd, buffer.subarray(used, used + READ_SIZE));
         if (read === -EOPNOTSUPP && !resumed) {
+          // A walk over cgroups has no second buffer. One that came to nothing will not come further.
           const next = this.#check("iter_create", this.#shim.resume(this.#handle));
           this.#shim.close(fd);
           fd = next;
           resumed = true;
           continue;
         }
-        // A walk that went on and came to nothing does not come further.
-        resumed = false;
         this.#check("read", read);
+        resumed = false;
         used += read;
         if (read === 0 || used >= enough) used = (yield used) ?? 0;
         if (read === 0) return;
