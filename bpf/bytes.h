@@ -93,7 +93,7 @@ static __always_inline void hide_objects(struct bpf_map *map)
 
 /* What the loops over bytes share. */
 u64 hex_from, hex_word;
-u32 hex_at, hex_more, hex_limit, hex_cut;
+u32 hex_at, hex_more, hex_limit;
 
 /* 1 when a < b: a comparison would be a branch. */
 static __always_inline u64 is_less(u64 a, u64 b)
@@ -113,26 +113,18 @@ BODY(hide_part)
 	return 0;
 }
 
-GLOBAL int hide_parts(void)
-{
-	LOOP(MAX_HIDDEN, hide_part);
-	return 0;
-}
-
 /* Eight bytes, sixteen digits; between two values a ";". */
 BODY(put_eight)
 {
 	u32 at = row_len, left = bytes_size - hex_at, size = left < 8 ? left : 8;
 	u64 word = 0;
 
-	if (at >= hex_limit) {
-		hex_cut = 1;
+	if (at >= hex_limit)
 		return 1;
-	}
 	bpf_probe_read_kernel(&word, size, (void *)hex_from);
 	hex_word = word;
 	if (hidden)
-		hide_parts();
+		LOOP(MAX_HIDDEN, hide_part);
 	word = hex_word;
 	WORD(ROW(at)) = eight_hex(__builtin_bswap32(word));
 	WORD(ROW(at + 8)) = eight_hex(__builtin_bswap32(word >> 32));
@@ -152,21 +144,21 @@ BODY(put_eight)
 	return 0;
 }
 
-/* At most so many words: even of one digit pair and a ";", they fill a row. */
-#define MAX_WORDS 8192
+/* More than a row holds, but for one-byte values on thousands of CPUs. */
+#define MAX_WORDS 4096
 
 /* The bytes at `address` to the end of the row, up to row[limit] and a mark where they were cut. */
 GLOBAL int put_bytes(u64 address, u32 limit)
 {
 	hex_from = address;
 	hex_at = 0;
-	hex_more = bytes_count;
+	hex_more = bytes_size ? bytes_count : 0;
 	hex_limit = limit;
-	hex_cut = 0;
-	if (bytes_size && bytes_count)
+	if (hex_more)
 		LOOP(MAX_WORDS, put_eight);
-	if (hex_cut) {
-		row_len = limit;
+	if (hex_more) {
+		if (row_len > limit)
+			row_len = limit;
 		LITERAL("\xe2\x80\xa6");
 	}
 	return 0;

@@ -36,6 +36,11 @@ struct {
 
 /* How put_frames() writes: a list of the format, or the tutorial's numbered lines. */
 enum { FRAMES_LIST = 1, FRAMES_LINES };
+#ifdef FORMAT_TEXT
+#define IS_LINES(style) ((style) == FRAMES_LINES)
+#else
+#define IS_LINES(style) false
+#endif
 
 /* A thread that is exiting has no stack left: no frames. */
 static __always_inline long frames_of(struct task_struct *task)
@@ -113,7 +118,7 @@ BODY(put_frame)
 		return 1;
 	length = symbol_of(frames[i & (MAX_FRAMES - 1)], SYMBOL_OFFSET);
 
-	if (frames_style == FRAMES_LINES) {
+	if (IS_LINES(frames_style)) {
 		if (i < 10)
 			LITERAL("  [ ");
 		else
@@ -127,7 +132,7 @@ BODY(put_frame)
 		LITERAL("[unknown]");
 	else
 		put_source(length);
-	if (frames_style == FRAMES_LINES)
+	if (IS_LINES(frames_style))
 		LITERAL("\n");
 	return 0;
 }
@@ -145,10 +150,10 @@ GLOBAL int put_frames(u32 depth, u32 style)
 		if (put_kept_frames())
 			return 0;
 	}
-	if (style == FRAMES_LIST)
+	if (!IS_LINES(style))
 		LIST_BEGIN;
 	LOOP(MAX_FRAMES, put_frame);
-	if (style == FRAMES_LIST)
+	if (!IS_LINES(style))
 		LIST_END;
 	if (depth <= KEPT_FRAMES)
 		keep_frames(from);

@@ -99,10 +99,11 @@ static __always_inline void put_literal(const char *text, u32 size)
 		put_literal(text, sizeof(text) - 1);                         \
 	} while (0)
 
-/* The eight decimal digits of value < 10^8 as bytes, the first digit lowest: three multiplications, no branch. */
+/* The eight decimal digits of value < 10^8 as bytes, the first digit lowest: no branch, and no division, which takes 20 cycles. */
 static __always_inline u64 eight_digits(u64 value)
 {
-	u64 fours = value / 10000 | value % 10000 << 32;
+	u64 high = value * 109951163 >> 40;	/* value / 10000; exact below 4 * 10^8 */
+	u64 fours = high | (value - high * 10000) << 32;
 	u64 hundreds = fours * 10486 >> 20 & 0x0000007f0000007full;
 	u64 twos = hundreds | (fours - hundreds * 100) << 16;
 	u64 tens = twos * 103 >> 10 & 0x000f000f000f000full;
@@ -110,10 +111,19 @@ static __always_inline u64 eight_digits(u64 value)
 	return tens | (twos - tens * 10) << 8 | REPEAT('0');
 }
 
+/* 1 for value > limit, by the sign: a comparison becomes a branch, and those were half of what the verifier had to walk. */
+static __always_inline u32 above(u64 value, u64 limit)
+{
+	u64 difference = limit - value;
+
+	barrier_var(difference);
+	return difference >> 63;
+}
+
 static __always_inline u32 digits_below_8(u64 value)
 {
-	return 1 + (value > 9) + (value > 99) + (value > 999) + (value > 9999) + (value > 99999) + (value > 999999) +
-	       (value > 9999999);
+	return 1 + above(value, 9) + above(value, 99) + above(value, 999) + above(value, 9999) + above(value, 99999) +
+	       above(value, 999999) + above(value, 9999999);
 }
 
 #define E8 100000000ull

@@ -71,15 +71,16 @@ static __always_inline void find_zeros(u32 zeros)
 	zeros_end = zeros_start + length;
 }
 
-/* A group after its colon; of a run of zeros the first one as two colons and the others as nothing. */
-BODY(put_group)
+/*
+ * A group after its colon; of a run of zeros the first one as two colons and the others as nothing. Global, and not the body of
+ * a loop, so that its branches are verified once and not once for each combination of groups.
+ */
+GLOBAL int put_group(u32 i)
 {
 	u32 group = address[i * 2 & 15] << 8 | address[(i * 2 + 1) & 15];
 	u32 digits = 1 + (group > 0xf) + (group > 0xff) + (group > 0xfff);
 	u32 at = groups_at, colon;
 
-	if (i >= groups_end)
-		return 1;
 	if (i >= zeros_start && i < zeros_end) {
 		if (i == zeros_start) {
 			WORD(SOURCE(at)) = REPEAT(':');
@@ -123,7 +124,9 @@ GLOBAL int ipv6_to_source(u64 first, u64 second)
 	if ((!first && (u32)second == 0xffff0000) || (zeros_start == 0 && zeros_end == 6))
 		groups_end = 6;
 	groups_at = 0;
-	LOOP(8, put_group);
+	for (u32 i = 0; i < 8; i++)
+		if (i < groups_end)
+			put_group(i);
 	at = groups_at;
 	if (groups_end == 8)
 		return at & SOURCE_MASK;

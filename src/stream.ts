@@ -27,17 +27,22 @@ export function* chunks(program: Pick<Program, "pass">, format: Format): Generat
   const buffer = new Uint8Array(4 * CHUNK);
   let first = true;
   let rest = 0;
-  for (const pass = program.pass(buffer, CHUNK);;) {
-    const { done, value: used } = pass.next(rest);
-    if (done) break;
-    const end = used > 0 ? buffer.lastIndexOf(NEWLINE, used - 1) + 1 : 0;
-    if (end > 0) {
-      if (first && format === "json") buffer[0] = BRACKET;
-      first = false;
-      yield repair(buffer.subarray(0, end));
+  const pass = program.pass(buffer, CHUNK);
+  try {
+    for (;;) {
+      const { done, value: used } = pass.next(rest);
+      if (done) break;
+      const end = used > 0 ? buffer.lastIndexOf(NEWLINE, used - 1) + 1 : 0;
+      if (end > 0) {
+        if (first && format === "json") buffer[0] = BRACKET;
+        first = false;
+        yield repair(buffer.subarray(0, end));
+      }
+      buffer.copyWithin(0, end, used);
+      rest = used - end;
     }
-    buffer.copyWithin(0, end, used);
-    rest = used - end;
+  } finally {
+    pass.return();
   }
   // Only an array's last row has no line end of its own.
   if (format === "json") yield encoder.encode(first ? "[]\n" : decoder.decode(buffer.subarray(0, rest)) + "\n]\n");

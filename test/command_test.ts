@@ -3,6 +3,7 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { parse } from "csv-parse/sync";
+import { before } from "../src/cli/explain.ts";
 import { FORMATS } from "../src/mod.ts";
 import { tables } from "../src/query/schema.ts";
 import { executable, Fixture, root, rows, run, taskIter } from "./support.ts";
@@ -108,28 +109,34 @@ Deno.test("tables lists every table and every column, the same in every format",
 });
 
 Deno.test("COMM selects threads in every spelling of it", async () => {
-  await using fixture = await Fixture.start("name", "--odd name");
-  await using _other = await Fixture.start("name", "--odd nam");
+  const name = `--odd ${Deno.pid}`;
+  await using fixture = await Fixture.start("name", name);
+  await using _other = await Fixture.start("name", name.slice(0, -1));
   const expected = [{ pid: fixture.pid }];
-  equal(rows("stacks", "--comm=--odd name", "-c", "pid"), expected);
-  equal(rows("-c", "pid", "--", "stacks", "--odd name"), expected);
-  equal(rows("-c", "pid", "--", "--odd name"), expected);
-  equal(rows("-c", "pid", "--where", 'comm == "--odd name"'), expected);
-  const descriptors = rows("files", "--comm=--odd name", "-c", "pid,fd");
+  equal(rows("stacks", `--comm=${name}`, "-c", "pid"), expected);
+  equal(rows("-c", "pid", "--", "stacks", name), expected);
+  equal(rows("-c", "pid", "--", name), expected);
+  equal(rows("-c", "pid", "--where", `comm == "${name}"`), expected);
+  const descriptors = rows("files", `--comm=${name}`, "-c", "pid,fd");
   ok(descriptors.length >= 3);
-  equal(rows("--files", "-c", "pid,fd", "--", "--odd name"), descriptors);
+  equal(rows("--files", "-c", "pid,fd", "--", name), descriptors);
 });
 
 Deno.test("a table's name is also COMM, as --comm says it", async () => {
   await using fixture = await Fixture.start("name", "files");
-  equal(rows("--comm", "files", "-c", "pid"), [{ pid: fixture.pid }]);
-  equal(rows("stacks", "files", "-c", "pid"), [{ pid: fixture.pid }]);
+  for (const args of [["--comm", "files"], ["stacks", "files"]]) {
+    const shown = rows(...args, "-c", "comm,pid");
+    ok(shown.some(({ pid }) => pid === fixture.pid));
+    ok(shown.every(({ comm }) => comm === "files"));
+  }
 });
 
 Deno.test("an empty COMM is the empty name, not every name", async () => {
   await using fixture = await Fixture.start("name", "");
   for (const args of [[""], ["stacks", ""], ["--comm", ""], ["--comm="]]) {
-    equal(rows("-c", "comm,pid", ...args), [{ comm: "", pid: fixture.pid }]);
+    const shown = rows("-c", "comm,pid", ...args);
+    ok(shown.some(({ pid }) => pid === fixture.pid));
+    ok(shown.every(({ comm }) => comm === ""));
   }
 });
 
@@ -189,4 +196,11 @@ Deno.test("--verbose shows the verifier's log on standard error only", () => {
 Deno.test("--interval and --count read again, in json one array each", () => {
   const { status, stdout } = run(executable, ["files", "--pid", "2147483647", "-f", "json", "--interval", "1ms", "--count", "3"]);
   equal([status, stdout], [0, "[]\n[]\n[]\n"]);
+});
+
+Deno.test("before() orders kernel versions by their numbers", () => {
+  for (const [a, b] of [["5.9.0", "5.10"], ["5.10.0-33-cloud-amd64", "5.11"], ["6.1", "6.16"], ["4.19.0", "5.8"]] as const) {
+    equal([before(a, b), before(b, a.replace(/-.*/, ""))], [true, false]);
+  }
+  for (const same of ["5.8", "6.16"]) equal([before(`${same}.3-amd64`, same), before(same, same)], [false, false]);
 });

@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/btf.h>
+#include <linux/dma-buf.h>
+#include <linux/udmabuf.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,6 +32,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void check(int good, const char *what)
@@ -359,6 +365,285 @@ static void mode_restless(char **arguments)
 	printf("{}\n");
 }
 
+/* --- BPF objects, by bpf(2) itself --- */
+
+static int bpf(enum bpf_cmd command, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+static int make_map(union bpf_attr attr, const char *name)
+{
+	int fd;
+
+	strcpy(attr.map_name, name);
+	fd = bpf(BPF_MAP_CREATE, &attr);
+	check(fd >= 0, name);
+	return fd;
+}
+
+static void put(int map, const void *key, const void *value)
+{
+	union bpf_attr attr = { .map_fd = map, .key = (unsigned long)key, .value = (unsigned long)value };
+
+	check(bpf(BPF_MAP_UPDATE_ELEM, &attr) == 0, "BPF_MAP_UPDATE_ELEM");
+}
+
+static struct bpf_map_info map_info(int fd)
+{
+	struct bpf_map_info info = {};
+	union bpf_attr attr = { .info = { .bpf_fd = fd, .info_len = sizeof(info), .info = (unsigned long)&info } };
+
+	check(bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0, "BPF_OBJ_GET_INFO_BY_FD");
+	return info;
+}
+
+/* maps: a hash, a per-CPU hash with another value on each CPU, an array of large values, a frozen one, and a stack. */
+static void mode_maps(char **arguments)
+{
+	unsigned int cpus = sysconf(_SC_NPROCESSORS_CONF), key = 0x04030201;
+	int hash = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_HASH, .key_size = 4, .value_size = 21, .max_entries = 9,
+					      .map_flags = BPF_F_NO_PREALLOC }, "fixture_hash");
+	int percpu = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_PERCPU_HASH, .key_size = 3, .value_size = 5,
+						.max_entries = 9 }, "fixture_percpu");
+	int large = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 20000,
+					       .max_entries = 5 }, "fixture_large");
+	int frozen = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 },
+			      "fixture_twin");
+	int twin = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 },
+			    "fixture_twin");
+	int stack = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_STACK, .value_size = 4, .max_entries = 9 }, "fixture_stack");
+	union bpf_attr freeze = { .map_fd = frozen };
+	unsigned char value[20000], values[1024][8] = {};
+
+	(void)arguments;
+	for (unsigned int i = 0; i < sizeof(value); i++)
+		value[i] = i * 7;
+	put(hash, &key, value);
+	key = 7;
+	put(hash, &key, value + 100);
+	for (unsigned int i = 0; i < cpus && i < 1024; i++)
+		memcpy(values[i], value + 256 + i, 5);
+	put(percpu, "\x0a\x0b\x0c", values);
+	key = 3;
+	put(large, &key, value);
+	check(bpf(BPF_MAP_FREEZE, &freeze) == 0, "BPF_MAP_FREEZE");
+	printf("{\"hash\":%u,\"percpu\":%u,\"large\":%u,\"frozen\":%u,\"twin\":%u,\"stack\":%u}\n", map_info(hash).id,
+	       map_info(percpu).id, map_info(large).id, map_info(frozen).id, map_info(twin).id, map_info(stack).id);
+}
+
+/* A program that returns `result`. */
+static int load(union bpf_attr attr, const char *name, int result)
+{
+	struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = result },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int fd;
+
+	attr.insns = (unsigned long)code;
+	attr.insn_cnt = sizeof(code) / sizeof(code[0]);
+	attr.license = (unsigned long)"GPL";
+	strcpy(attr.prog_name, name);
+	fd = bpf(BPF_PROG_LOAD, &attr);
+	check(fd >= 0, name);
+	return fd;
+}
+
+static void print_program(const char *key, int fd)
+{
+	struct bpf_prog_info info = {};
+	union bpf_attr attr = { .info = { .bpf_fd = fd, .info_len = sizeof(info), .info = (unsigned long)&info } };
+
+	check(bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0, "BPF_OBJ_GET_INFO_BY_FD");
+	printf("\"%s\":{\"id\":%u,\"load_ns\":%llu,\"verified_insns\":%u},", key, info.id, info.load_time, info.verified_insns);
+}
+
+/* programs: one for sockets, one that may sleep, and one that is linked to a network namespace of its own. */
+static void mode_programs(char **arguments)
+{
+	int filter = load((union bpf_attr){ .prog_type = BPF_PROG_TYPE_SOCKET_FILTER }, "fixture_filter", 0);
+	int sleeper = load((union bpf_attr){ .prog_type = BPF_PROG_TYPE_SYSCALL, .prog_flags = BPF_F_SLEEPABLE }, "fixture_sleeper", 0);
+	int lookup = load((union bpf_attr){ .prog_type = BPF_PROG_TYPE_SK_LOOKUP, .expected_attach_type = BPF_SK_LOOKUP },
+			  "fixture_lookup", 1);
+	union bpf_attr attr = { .link_create = { .prog_fd = lookup, .attach_type = BPF_SK_LOOKUP } };
+	struct bpf_link_info info = {};
+	int link;
+
+	(void)arguments;
+	check(unshare(CLONE_NEWNET) == 0, "unshare");
+	attr.link_create.target_fd = open("/proc/self/ns/net", O_RDONLY);
+	link = bpf(BPF_LINK_CREATE, &attr);
+	check(link >= 0, "BPF_LINK_CREATE");
+	attr = (union bpf_attr){ .info = { .bpf_fd = link, .info_len = sizeof(info), .info = (unsigned long)&info } };
+	check(bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0, "BPF_OBJ_GET_INFO_BY_FD");
+	printf("{");
+	print_program("filter", filter);
+	print_program("sleeper", sleeper);
+	print_program("lookup", lookup);
+	printf("\"link\":%u}\n", info.id);
+}
+
+static unsigned long long inode_of(int fd)
+{
+	struct stat status;
+
+	check(fstat(fd, &status) == 0, "fstat");
+	return status.st_ino;
+}
+
+/* Two ends of a TCP connection over loopback. */
+static void connect_pair(int family, int ends[2])
+{
+	struct sockaddr_storage address = { .ss_family = family };
+	socklen_t size = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	int listener = socket(family, SOCK_STREAM, 0);
+
+	if (family == AF_INET)
+		((struct sockaddr_in *)&address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		((struct sockaddr_in6 *)&address)->sin6_addr = in6addr_loopback;
+	check(bind(listener, (void *)&address, size) == 0 && listen(listener, 1) == 0, "listen");
+	check(getsockname(listener, (void *)&address, &size) == 0, "getsockname");
+	ends[0] = socket(family, SOCK_STREAM, 0);
+	check(connect(ends[0], (void *)&address, size) == 0, "connect");
+	ends[1] = accept(listener, NULL, NULL);
+	check(ends[1] >= 0, "accept");
+	close(listener);
+}
+
+static void print_ports(const char *key, int fd)
+{
+	struct sockaddr_in6 local, remote;
+	socklen_t size = sizeof(local);
+
+	check(getsockname(fd, (void *)&local, &size) == 0, "getsockname");
+	size = sizeof(remote);
+	check(getpeername(fd, (void *)&remote, &size) == 0, "getpeername");
+	printf(",\"%s\":{\"ino\":%llu,\"local\":%u,\"remote\":%u}", key, inode_of(fd), ntohs(local.sin6_port), ntohs(remote.sin6_port));
+}
+
+/* [1] int, [2] unsigned long long, [3] struct bpf_timer, [4] a structure with a timer between two numbers. */
+static int make_btf(void)
+{
+	static const char strings[] = "\0int\0unsigned long long\0bpf_timer\0value\0a\0b\0c";
+	struct {
+		struct btf_header header;
+		struct {
+			struct { struct btf_type type; __u32 encoding; } numbers[2];
+			struct btf_type timer;
+			struct btf_member timer_members[2];
+			struct btf_type value;
+			struct btf_member value_members[3];
+		} types;
+		char strings[sizeof(strings)];
+	} btf = {
+		.header = { BTF_MAGIC, BTF_VERSION, 0, sizeof(btf.header), 0, sizeof(btf.types), sizeof(btf.types), sizeof(strings) },
+		.types = {
+			.numbers = {
+				{ { .name_off = 1, .info = BTF_KIND_INT << 24, .size = 4 }, BTF_INT_SIGNED << 24 | 32 },
+				{ { .name_off = 5, .info = BTF_KIND_INT << 24, .size = 8 }, 64 },
+			},
+			.timer = { .name_off = 24, .info = BTF_KIND_STRUCT << 24 | 2, .size = 16 },
+			.timer_members = { { 40, 2, 0 }, { 42, 2, 64 } },
+			.value = { .name_off = 34, .info = BTF_KIND_STRUCT << 24 | 3, .size = 32 },
+			.value_members = { { 40, 2, 0 }, { 42, 3, 64 }, { 44, 2, 192 } },
+		},
+	};
+	union bpf_attr attr = { .btf = (unsigned long)&btf, .btf_size = sizeof(btf.header) + sizeof(btf.types) + sizeof(strings) };
+	int fd;
+
+	memcpy(btf.strings, strings, sizeof(strings));
+	fd = bpf(BPF_BTF_LOAD, &attr);
+	check(fd >= 0, "BPF_BTF_LOAD");
+	return fd;
+}
+
+/* socket-maps: a value stored for a socket; TCP sockets in a sockmap, and one in a sockhash. */
+static void mode_socket_maps(char **arguments)
+{
+	int storage = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_SK_STORAGE, .key_size = 4, .value_size = 8,
+						 .map_flags = BPF_F_NO_PREALLOC, .btf_fd = make_btf(), .btf_key_type_id = 1,
+						 .btf_value_type_id = 2 }, "fixture_storage");
+	int sockmap = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_SOCKMAP, .key_size = 4, .value_size = 4, .max_entries = 4 },
+			       "fixture_sockmap");
+	int sockhash = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_SOCKHASH, .key_size = 6, .value_size = 4,
+						  .max_entries = 4 }, "fixture_hashed");
+	int four[2], six[2], key = 1;
+	unsigned long long value = 0x1122334455667788;
+
+	(void)arguments;
+	connect_pair(AF_INET, four);
+	connect_pair(AF_INET6, six);
+	put(storage, &four[0], &value);
+	put(sockmap, &key, &four[0]);
+	key = 3;
+	put(sockmap, &key, &six[1]);
+	put(sockhash, "socket", &six[0]);
+	printf("{\"storage\":%u,\"btf\":%u,\"sockmap\":%u,\"sockhash\":%u", map_info(storage).id, map_info(storage).btf_id,
+	       map_info(sockmap).id, map_info(sockhash).id);
+	print_ports("four", four[0]);
+	print_ports("six", six[1]);
+	print_ports("hashed", six[0]);
+	printf("}\n");
+}
+
+#define INSN(...) { __VA_ARGS__ }
+#define LOAD_MAP(register, fd)                                               \
+	INSN(.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = register, .src_reg = BPF_PSEUDO_MAP_FD, .imm = fd), INSN(.code = 0)
+
+/* timer: a value with a timer in it, which a program has initialised: it holds a kernel address. */
+static void mode_timer(char **arguments)
+{
+	int map = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 32, .max_entries = 1,
+					     .btf_fd = make_btf(), .btf_key_type_id = 1, .btf_value_type_id = 4 }, "fixture_timer");
+	struct bpf_insn code[] = {
+		INSN(.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 10, .off = -4, .imm = 0),
+		INSN(.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 2, .src_reg = 10),
+		INSN(.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = -4),
+		LOAD_MAP(1, map),
+		INSN(.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem),
+		INSN(.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = 0, .off = 6, .imm = 0),
+		INSN(.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 0),
+		INSN(.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 1, .imm = 8),
+		LOAD_MAP(2, map),
+		INSN(.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = CLOCK_MONOTONIC),
+		INSN(.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_timer_init),
+		INSN(.code = BPF_JMP | BPF_EXIT),
+	};
+	unsigned long long value[4] = { 0x1111111111111111, 0, 0, 0x2222222222222222 };
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SCHED_CLS, .insns = (unsigned long)code,
+				.insn_cnt = sizeof(code) / sizeof(code[0]), .license = (unsigned long)"GPL" };
+	char packet[64] = {};
+	unsigned int key = 0;
+	int program;
+
+	(void)arguments;
+	put(map, &key, value);
+	program = bpf(BPF_PROG_LOAD, &attr);
+	check(program >= 0, "BPF_PROG_LOAD");
+	attr = (union bpf_attr){ .test = { .prog_fd = program, .data_in = (unsigned long)packet, .data_size_in = sizeof(packet) } };
+	check(bpf(BPF_PROG_TEST_RUN, &attr) == 0, "BPF_PROG_TEST_RUN");
+	printf("{\"map\":%u,\"result\":%u}\n", map_info(map).id, attr.test.retval);
+}
+
+/* dmabuf: a buffer of two pages from /dev/udmabuf, with a name. */
+static void mode_dmabuf(char **arguments)
+{
+	struct udmabuf_create create = { .size = 2 * getpagesize() };
+	int device = open("/dev/udmabuf", O_RDWR), buffer;
+
+	(void)arguments;
+	check(device >= 0, "/dev/udmabuf");
+	create.memfd = memfd_create("fixture", MFD_ALLOW_SEALING);
+	check(create.memfd >= 0 && ftruncate(create.memfd, create.size) == 0, "memfd_create");
+	check(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK) == 0, "F_ADD_SEALS");
+	buffer = ioctl(device, UDMABUF_CREATE, &create);
+	check(buffer >= 0, "UDMABUF_CREATE");
+	check(ioctl(buffer, DMA_BUF_SET_NAME_B, "fixture \"buffer\"") == 0, "DMA_BUF_SET_NAME");
+	printf("{\"ino\":%llu,\"size\":%llu}\n", inode_of(buffer), create.size);
+}
+
 /* nonblocking COMMAND [ARGUMENT ...]: becomes that command, with a standard output that does not wait. */
 static void mode_nonblocking(char **arguments)
 {
@@ -479,6 +764,11 @@ static const struct {
 	{ "leaderless", mode_leaderless },
 	{ "own-table", mode_own_table },
 	{ "restless", mode_restless },
+	{ "maps", mode_maps },
+	{ "programs", mode_programs },
+	{ "socket-maps", mode_socket_maps },
+	{ "timer", mode_timer },
+	{ "dmabuf", mode_dmabuf },
 	{ "nonblocking", mode_nonblocking },
 	{ "exited-leader", mode_exited_leader },
 	{ "unshared-files", mode_unshared_files },

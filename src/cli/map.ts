@@ -40,14 +40,14 @@ function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
 }
 
 /** A busy machine has thousands. */
-const MOST = 40;
+const MOST = 30;
 
-/** A message, and one line for each map that may have been meant. */
+/** A message, and the maps that may have been meant. */
 function complaint(message: string, candidates: readonly BpfMap[], types: readonly string[]): UsageError {
   if (candidates.length === 0) return new UsageError(`${message}; there is no map of type ${types.join(" or ")}`);
-  const lines = candidates.slice(0, MOST).map(({ id, name, type }) => `  ${id} ${name || '""'} ${type}`);
-  if (candidates.length > MOST) lines.push(`  and ${candidates.length - MOST} more: task-iter maps lists them`);
-  return new UsageError([`${message}; there ${candidates.length === 1 ? "is" : "are"}`, ...lines].join("\n"));
+  const words = candidates.slice(0, MOST).map(({ id, name, type }) => `${id} ${name || '""'} (${type})`);
+  if (candidates.length > MOST) words.push(`${candidates.length - MOST} more (task-iter maps lists them)`);
+  return new UsageError(`${message}: ${words.join(", ")}`);
 }
 
 /**
@@ -60,13 +60,13 @@ export function findMap(libraries: Libraries, table: string, wanted: string | un
   const maps = listMaps(libraries, verbose);
   const candidates = maps.filter(({ type }) => types.includes(String(type)));
   if (wanted === undefined) {
-    throw complaint(`${table} reads one BPF map: say which, --map ID or --map NAME`, candidates, types);
+    throw complaint(`${table} reads one BPF map, --map ID or --map NAME says which`, candidates, types);
   }
   const byId = maps.filter(({ id }) => String(id) === wanted);
   const named = byId.length > 0 ? byId : maps.filter(({ name }) => name === wanted);
   const found = candidates.filter((map) => named.includes(map));
   if (found.length === 1) return found[0]!.id;
-  if (found.length > 1) throw complaint(`several maps have the name ${wanted}: say which by its ID`, found, types);
+  if (found.length > 1) throw complaint(`several maps have the name ${wanted}, --map ID says which`, found, types);
   if (named.length > 0) {
     throw complaint(`map ${wanted} is of type ${named[0]!.type}, which ${table} cannot read`, candidates, types);
   }

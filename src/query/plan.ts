@@ -137,7 +137,7 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
         flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
-        cpus: table.name === "elems" ? possibleCpus() : 0,
+        ...(table.name === "elems" && { cpus: possibleCpus() }),
       }),
       pid: walksTasks ? narrow("pid") : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
