@@ -264,11 +264,18 @@ GLOBAL int put_string(u32 length)
 
 	if (length > SOURCE_MASK)
 		length = SOURCE_MASK;
-	barrier_var(length);	/* keeps the mask of SOURCE: until 6.2 or so the verifier forgets the comparison in a copy */
+	barrier_var(length);	/* that the mask of SOURCE() remains: older states of this register are not known to be small */
 	WORD(SOURCE(length)) = REPEAT('a');	/* what follows the end is not special */
 	source_length = length;
 	special_found = 0;
-	LOOP((SOURCE_MASK + 1) / 8, find_special);
+	if (length <= 16) {
+		/* Names of threads, in every row: a call of bpf_loop costs more than the two words. */
+		special_found = is_special(WORD(source));
+		if (length > 8)
+			special_found |= is_special(WORD(source + 8));
+	} else {
+		LOOP((SOURCE_MASK + 1) / 8, find_special);
+	}
 	quoted = QUOTES(special_found || !length);
 	if (quoted)
 		LITERAL("\"");

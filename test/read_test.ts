@@ -312,7 +312,7 @@ Deno.test("a row that the kernel makes again, for it did not fit, is read and co
   const buffer = new Uint8Array(64 * 1024);
   const decoder = new TextDecoder();
   let text = "";
-  for (let read; (read = shim.read(fd, buffer, buffer.length)) > 0;) {
+  for (let read; (read = shim.read(it, fd, buffer, buffer.length)) > 0;) {
     text += decoder.decode(buffer.subarray(0, read), { stream: true });
   }
   const counts = new BigUint64Array(2);
