@@ -7,7 +7,7 @@
 #include "row.h"
 #include "symbol.h"
 
-#define CGROUP_LEVELS 2048	/* a path has at most PATH_MAX bytes */
+#define CGROUP_LEVELS 1024	/* and no path for what is deeper */
 #define CGROUP_NAME 256		/* NAME_MAX and a NUL */
 #define CSS_ONLINE 2
 

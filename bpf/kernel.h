@@ -539,11 +539,6 @@ struct bpf_link {
 	struct bpf_prog *prog;
 };
 
-/* newer than the build machine's linux/bpf.h may be */
-enum bpf_prog_type___6_4 {
-	BPF_PROG_TYPE_NETFILTER___6_4 = 32,
-};
-
 struct bpf_refcount___6_4 {
 	u64 opaque[1];
 };
