@@ -900,6 +900,10 @@ static void mode_unix(char **arguments)
 	named("unbound", AF_UNIX, SOCK_DGRAM, 0);
 	check(setresuid(-1, 0, -1) == 0, "setresuid");
 	printf("}\n");
+}
+
+/* --- tasks --- */
+
 static void *outlive_leader(void *unused)
 {
 	char state = 0, byte;
