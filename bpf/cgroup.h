@@ -7,11 +7,7 @@
 #include "row.h"
 #include "symbol.h"
 
-#ifdef BOUNDED_LOOPS
-#define CGROUP_LEVELS 1024	/* all turns of all loops of cgroup_path() are less than the 8192 branches that a verifier keeps */
-#else
-#define CGROUP_LEVELS 2048	/* a path has at most PATH_MAX bytes */
-#endif
+#define CGROUP_LEVELS 1024	/* and no path for what is deeper */
 #define CGROUP_NAME 256		/* NAME_MAX and a NUL */
 #define CSS_ONLINE 2
 

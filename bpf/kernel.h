@@ -138,6 +138,7 @@ struct file {
 	unsigned int f_flags;
 	unsigned int f_mode;
 	s64 f_pos;
+	void *private_data;
 };
 
 struct fdtable {
@@ -283,6 +284,14 @@ struct cgrp_cset_link {
 
 /* sockets and routes */
 
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct in6_addr {
 	union {
 		u32 u6_addr32[4];
@@ -296,8 +305,20 @@ struct sock_common {
 	u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sk_buff {
+	struct sk_buff *next;
+	unsigned int len;
+	char cb[48];
+};
+
+struct sk_buff_head {
+	struct sk_buff *next;
+	u32 qlen;
 };
 
 struct socket {
@@ -309,9 +330,140 @@ struct socket_alloc {
 	struct inode vfs_inode;
 };
 
+struct sock_cgroup_data {
+	struct cgroup *cgroup;		/* since 5.15 */
+};
+
+struct sock_cgroup_data___5_14 {
+	u64 val;			/* the cgroup, or with bit 0 set no pointer */
+};
+
+struct numa_drop_counters {
+	atomic_t drops0;
+	atomic_t drops1;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
+	refcount_t sk_wmem_alloc;
+	u16 sk_type;
+	u16 sk_protocol;
 	struct socket *sk_socket;
+	atomic_t sk_drops;
+	struct numa_drop_counters *sk_drop_counters;	/* since 6.18 */
+	u32 sk_ack_backlog;
+	u32 sk_max_ack_backlog;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	u32 rcv_nxt;
+	u32 copied_seq;
+	u32 write_seq;
+	u32 snd_una;
+	u32 total_retrans;
+	u32 srtt_us;
+	u32 snd_cwnd;
+	u64 bytes_sent;
+	u64 bytes_received;
+};
+
+struct inet_timewait_sock {
+	unsigned char tw_substate;
+};
+
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
+};
+
+struct udp_sock {
+	struct inet_sock inet;
+	int forward_deficit;
+};
+
+struct sockaddr_un {
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct sock sk;
+	struct unix_address *addr;
+	struct sock *peer;
+};
+
+struct unix_skb_parms {
+	u32 consumed;
+};
+
+struct netlink_sock {
+	struct sock sk;
+	u32 portid;
+	unsigned long *groups;
+};
+
+struct net_device {
+	char name[16];
+};
+
+struct fib_nh_common {
+	struct net_device *nhc_dev;
+	u8 nhc_gw_family;
+	union {
+		struct in6_addr ipv6;
+	} nhc_gw;
+};
+
+struct fib6_nh {
+	struct fib_nh_common nh_common;
+};
+
+struct nh_info {
+	struct fib6_nh fib6_nh;
+};
+
+struct nh_grp_entry {
+	struct nexthop *nh;
+};
+
+struct nh_group {
+	struct nh_grp_entry nh_entries[0];
+};
+
+struct nexthop {
+	bool is_group;
+	struct nh_info *nh_info;
+	struct nh_group *nh_grp;
+};
+
+struct rt6key {
+	struct in6_addr addr;
+	int plen;
+};
+
+struct fib6_info {
+	struct rt6key fib6_dst;
+	u32 fib6_flags;
+	u32 fib6_metric;
+	struct nexthop *nh;
+	struct fib6_nh fib6_nh[0];
 };
 
 /* BPF objects */
@@ -387,11 +539,6 @@ struct bpf_link {
 	struct bpf_prog *prog;
 };
 
-/* newer than the build machine's linux/bpf.h may be */
-enum bpf_prog_type___6_4 {
-	BPF_PROG_TYPE_NETFILTER___6_4 = 32,
-};
-
 struct bpf_refcount___6_4 {
 	u64 opaque[1];
 };
@@ -443,6 +590,34 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	u32 fd;
 	struct file *file;
+};
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+	u32 uid;
+};
+
+struct bpf_iter__udp {
+	struct bpf_iter_meta *meta;
+	struct udp_sock *udp_sk;
+	u32 uid;
+};
+
+struct bpf_iter__unix {
+	struct bpf_iter_meta *meta;
+	struct unix_sock *unix_sk;
+	u32 uid;
+};
+
+struct bpf_iter__netlink {
+	struct bpf_iter_meta *meta;
+	struct netlink_sock *sk;
+};
+
+struct bpf_iter__ipv6_route {
+	struct bpf_iter_meta *meta;
+	struct fib6_info *rt;
 };
 
 struct bpf_iter__bpf_map {

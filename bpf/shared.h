@@ -13,7 +13,12 @@
 #include "row.h"
 #include "symbol.h"
 
-#define MAX_THREADS (1 << 16)	/* threads without it that are passed over, before all are shown */
+/* Threads without it that are passed over, before all are shown. */
+#ifdef BOUNDED_LOOPS
+#define MAX_THREADS (1 << 12)
+#else
+#define MAX_THREADS (1 << 16)
+#endif
 
 static u64 thread_at, threads_end, threads_share, thread_found;
 

@@ -172,5 +172,64 @@ static __always_inline u64 socket_ino(struct socket *socket)
 	return socket ? BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino) : 0;
 }
 
+static __noinline u32 netns_in(struct sock_common *sk)
+{
+	return sk->skc_net.net->ns.inum;
+}
+
+/* The inode number of its network namespace; 0 in a kernel that has none. */
+static __always_inline u32 netns_of(struct sock_common *sk)
+{
+	return bpf_core_field_exists(sk->skc_net.net) ? netns_in(sk) : 0;
+}
+
+static __noinline u64 cgroup_before_5_15(struct sock *sk)
+{
+	struct sock_cgroup_data___5_14 *data = (void *)&sk->sk_cgrp_data;
+	u64 cgroup = BPF_CORE_READ(data, val);
+
+	return cgroup && !(cgroup & 1) ? BPF_CORE_READ((struct cgroup *)cgroup, kn, id) : 1;
+}
+
+static __noinline u64 cgroup_since_5_15(struct sock *sk)
+{
+	return sk->sk_cgrp_data.cgroup->kn->id;
+}
+
+/* The ID of its control group (version 2); 0 in a kernel that keeps none. */
+static __always_inline u64 cgroup_of(struct sock *sk)
+{
+	if (!bpf_core_field_exists(sk->sk_cgrp_data))
+		return 0;
+	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		return cgroup_since_5_15(sk);
+	return cgroup_before_5_15(sk);
+}
+
+static __noinline u32 numa_drops(struct sock *sk)
+{
+	struct numa_drop_counters *drops = sk->sk_drop_counters;
+
+	return drops ? drops->drops0.counter + drops->drops1.counter : 0;
+}
+
+static __always_inline u32 drops_of(struct sock *sk)
+{
+	u32 drops = bpf_core_field_exists(sk->sk_drop_counters) ? numa_drops(sk) : 0;
+
+	return drops + sk->sk_drops.counter;
+}
+
+/* Bytes received and not read, with what the kernel accounts for them; bytes sent and not yet gone. */
+static __always_inline u32 receive_bytes(struct sock *sk)
+{
+	return sk->sk_backlog.rmem_alloc.counter;
+}
+
+static __always_inline u32 send_bytes(struct sock *sk)
+{
+	return sk->sk_wmem_alloc.refs.counter - 1;
+}
+
 #endif
 #endif

@@ -2,7 +2,9 @@
 /* shim.c -- everything but the loading, which is light.c's or libbpf.c's */
 #include "internal.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +144,30 @@ int task_iter_create(struct task_iter *it)
 		return fd;
 	it->progress->seq_num = ~0ull;
 	it->progress->walked = it->progress->rows = it->progress->shown = 0;
+	return fd;
+}
+
+/* An iterator walks the network namespace of the thread that creates it. */
+int task_iter_create_in(struct task_iter *it, __u32 netns)
+{
+	int own, fd;
+
+	if (!it || it->link_fd < 0)
+		return fail(it, "netns", EINVAL);
+	own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (own < 0)
+		return fail(it, "netns", errno);
+	if (setns(netns, CLONE_NEWNET) < 0) {
+		fd = fail(it, "netns", errno);
+	} else {
+		fd = task_iter_create(it);
+		if (setns(own, CLONE_NEWNET) < 0) {
+			if (fd >= 0)
+				close(fd);
+			fd = fail(it, "netns", errno);
+		}
+	}
+	close(own);
 	return fd;
 }
 

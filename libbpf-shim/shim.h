@@ -47,6 +47,8 @@ EXPORT int task_iter_resume(struct task_iter *it);
 /* read(2) and close(2) of what create returned: Deno's own know only descriptors that it opened itself. */
 EXPORT int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size);
 EXPORT int task_iter_close(int fd);
+/* The same for another network namespace, an open descriptor of it; the calling thread is back in its own afterwards. */
+EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
 
 /* The time that jsonl rows carry, JSON text of at most 63 bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);

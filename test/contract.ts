@@ -24,6 +24,7 @@ function refusesOutOfOrder(shim: Shim, it: Handle, done: readonly string[]): voi
     load: () => shim.load(it),
     attach: () => shim.attach(it, 0, 0, 0),
     iter_create: () => shim.create(it),
+    netns: () => shim.create_in(it, 0),
     stamp: () => shim.stamp(it, cstring("1")),
     progress: () => shim.progress(it, counts),
     pin: () => shim.pin(it, cstring("/sys/fs/bpf/never")),
@@ -42,6 +43,7 @@ function takesNoHandle(shim: Shim): void {
   equal(shim.load(null), -EINVAL);
   equal(shim.attach(null, 1, 2, 3), -EINVAL);
   equal(shim.create(null), -EINVAL);
+  equal(shim.create_in(null, 0), -EINVAL);
   equal(shim.stamp(null, cstring("1")), -EINVAL);
   equal(shim.progress(null, counts), -EINVAL);
   equal(shim.pin(null, cstring("/sys/fs/bpf/never")), -EINVAL);

@@ -4,16 +4,21 @@
  *
  * A mode sets something up and prints one line of JSON about it; then the process waits until its standard input ends.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/dma-buf.h>
+#include <linux/netlink.h>
 #include <linux/udmabuf.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +29,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -651,6 +657,351 @@ static void mode_nonblocking(char **arguments)
 	check(0, arguments[0]);
 }
 
+/* --- sockets, each mode in a network namespace of its own --- */
+
+static void own_namespace(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd;
+
+	check(unshare(CLONE_NEWNET) == 0, "unshare");
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	check(ioctl(fd, SIOCSIFFLAGS, &request) == 0, "SIOCSIFFLAGS");
+	close(fd);
+}
+
+/* "name":{"fd":3,"ino":123}, each after the first with a comma before it */
+static void say(const char *name, int fd)
+{
+	static const char *separator = "";
+	struct stat status;
+
+	check(fstat(fd, &status) == 0, name);
+	printf("%s\"%s\":{\"fd\":%d,\"ino\":%lu}", separator, name, fd, (unsigned long)status.st_ino);
+	separator = ",";
+}
+
+static int named(const char *name, int family, int type, int protocol)
+{
+	int fd = socket(family, type, protocol);
+
+	check(fd >= 0, name);
+	say(name, fd);
+	return fd;
+}
+
+union endpoint {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static socklen_t endpoint(union endpoint *to, const char *text, int port)
+{
+	memset(to, 0, sizeof(*to));
+	if (inet_pton(AF_INET, text, &to->in.sin_addr) == 1) {
+		to->in.sin_family = AF_INET;
+		to->in.sin_port = htons(port);
+		return sizeof(to->in);
+	}
+	check(inet_pton(AF_INET6, text, &to->in6.sin6_addr) == 1, text);
+	to->in6.sin6_family = AF_INET6;
+	to->in6.sin6_port = htons(port);
+	return sizeof(to->in6);
+}
+
+static void bind_to(int fd, const char *text, int port)
+{
+	union endpoint local;
+	socklen_t size = endpoint(&local, text, port);
+
+	check(bind(fd, &local.any, size) == 0, text);
+}
+
+static void connect_to(int fd, const char *text, int port)
+{
+	union endpoint remote;
+	socklen_t size = endpoint(&remote, text, port);
+
+	check(connect(fd, &remote.any, size) == 0 || errno == EINPROGRESS, text);
+}
+
+static int listener(const char *name, const char *text, int port, int backlog)
+{
+	int fd = named(name, strchr(text, ':') ? AF_INET6 : AF_INET, SOCK_STREAM, 0), on = 1;
+
+	check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0, "SO_REUSEADDR");
+	bind_to(fd, text, port);
+	check(listen(fd, backlog) == 0, "listen");
+	return fd;
+}
+
+static int accepted(const char *name, int listener)
+{
+	int fd = accept(listener, NULL, NULL);
+
+	check(fd >= 0, name);
+	say(name, fd);
+	return fd;
+}
+
+/* inet [CGROUP]: TCP in its states, UDP, netlink; made in that control group. */
+static void mode_inet(char **arguments)
+{
+	struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int seconds = 600, smallest = 1, fd, server, client;
+	char data[1000] = "";
+
+	if (arguments[0]) {
+		snprintf(data, sizeof(data), "%s/cgroup.procs", arguments[0]);
+		fd = open(data, O_WRONLY);
+		check(fd >= 0 && write(fd, "0", 1) == 1, data);
+		close(fd);
+	}
+	own_namespace();
+	printf("{");
+
+	server = listener("listen", "127.0.0.1", 5001, 7);
+	client = named("client", AF_INET, SOCK_STREAM, 0);
+	connect_to(client, "127.0.0.1", 5001);
+	fd = accepted("server", server);
+	check(write(client, data, 1000) == 1000, "write");
+	check(write(fd, data, 500) == 500 && read(client, data, 500) == 500, "read");
+
+	/* one that closed first: in FIN_WAIT2, its peer in CLOSE_WAIT; and one whose peer closed too: in TIME_WAIT */
+	fd = named("half-closed", AF_INET, SOCK_STREAM, 0);
+	connect_to(fd, "127.0.0.1", 5001);
+	accepted("close-wait", server);
+	close(fd);
+	fd = named("closed", AF_INET, SOCK_STREAM, 0);
+	connect_to(fd, "127.0.0.1", 5001);
+	client = accepted("closed-too", server);
+	close(fd);
+	check(read(client, data, 1) == 0, "end of file");
+	close(client);
+
+	fd = named("waiting", AF_INET, SOCK_STREAM, 0);
+	connect_to(fd, "127.0.0.1", 5001);
+
+	/* a handshake that is complete but for data stays a request */
+	server = listener("deferring", "127.0.0.1", 5002, 3);
+	check(setsockopt(server, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)) == 0, "TCP_DEFER_ACCEPT");
+	fd = named("silent", AF_INET, SOCK_STREAM, 0);
+	connect_to(fd, "127.0.0.1", 5002);
+
+	/* a listener whose queue is full answers nothing: segments are sent again */
+	listener("full", "127.0.0.1", 5003, 0);
+	connect_to(named("queued", AF_INET, SOCK_STREAM, 0), "127.0.0.1", 5003);
+	connect_to(named("unanswered", AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "127.0.0.1", 5003);
+
+	server = listener("listen6", "::", 5004, 5);
+	connect_to(named("client6", AF_INET6, SOCK_STREAM, 0), "::1", 5004);
+	accepted("server6", server);
+	connect_to(named("mapped", AF_INET6, SOCK_STREAM, 0), "::ffff:127.0.0.1", 5004);
+	accepted("mapped-server", server);
+	named("unbound", AF_INET, SOCK_STREAM, 0);
+
+	check(setresuid(-1, 1234, -1) == 0, "setresuid");
+	fd = named("udp", AF_INET, SOCK_DGRAM, 0);
+	check(setresuid(-1, 0, -1) == 0, "setresuid");
+	bind_to(fd, "127.0.0.1", 5005);
+	client = named("udp-connected", AF_INET, SOCK_DGRAM, 0);
+	connect_to(client, "127.0.0.1", 5005);
+	check(write(client, data, 100) == 100, "write");
+	fd = named("udp-full", AF_INET6, SOCK_DGRAM, 0);
+	check(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest)) == 0, "SO_RCVBUF");
+	bind_to(fd, "::1", 5006);
+	client = named("udp6-connected", AF_INET6, SOCK_DGRAM, 0);
+	connect_to(client, "::1", 5006);
+	for (int i = 0; i < 20; i++)
+		check(write(client, data, 1000) == 1000, "write");
+	named("raw", AF_INET, SOCK_RAW, IPPROTO_ICMP);
+
+	fd = named("netlink", AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	groups.nl_groups = 0x11;
+	check(bind(fd, (void *)&groups, sizeof(groups)) == 0, "bind");
+	fd = named("netlink-full", AF_NETLINK, SOCK_RAW, NETLINK_USERSOCK);
+	groups.nl_groups = 1;
+	check(bind(fd, (void *)&groups, sizeof(groups)) == 0, "bind");
+	check(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest)) == 0, "SO_RCVBUF");
+	fd = named("netlink-sender", AF_NETLINK, SOCK_RAW, NETLINK_USERSOCK);
+	for (int i = 0; i < 20; i++)
+		sendto(fd, data, 1000, 0, (void *)&groups, sizeof(groups));
+	named("packet", AF_PACKET, SOCK_RAW, 0);
+	printf("}\n");
+}
+
+/* addresses ADDRESS ...: a UDP socket bound to each, on the ports from 1 on. */
+static void mode_addresses(char **arguments)
+{
+	int on = 1, fd;
+
+	own_namespace();
+	for (int i = 0; arguments[i]; i++) {
+		fd = socket(strchr(arguments[i], ':') ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
+		check(setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) == 0, "IP_FREEBIND");
+		if (strchr(arguments[i], ':'))
+			check(setsockopt(fd, IPPROTO_IPV6, 78 /* IPV6_FREEBIND */, &on, sizeof(on)) == 0, "IPV6_FREEBIND");
+		bind_to(fd, arguments[i], i + 1);
+	}
+	printf("{}\n");
+}
+
+static void bind_unix(int fd, const char *name, size_t length)
+{
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+
+	memcpy(local.sun_path, name, length);
+	check(bind(fd, (void *)&local, offsetof(struct sockaddr_un, sun_path) + length) == 0, "bind");
+}
+
+static void connect_unix(int fd, const char *name, size_t length)
+{
+	struct sockaddr_un remote = { .sun_family = AF_UNIX };
+
+	memcpy(remote.sun_path, name, length);
+	check(connect(fd, (void *)&remote, offsetof(struct sockaddr_un, sun_path) + length) == 0, "connect");
+}
+
+static void pair(const char *name, const char *peer, int type, int pair[2])
+{
+	check(socketpair(AF_UNIX, type, 0, pair) == 0, name);
+	say(name, pair[0]);
+	say(peer, pair[1]);
+}
+
+/* unix PATH LONG: Unix sockets; they are bound to PATH and to the 108 bytes of LONG, which the test removes. */
+static void mode_unix(char **arguments)
+{
+	const char *path = arguments[0], *longest = arguments[1];
+	int fd, both[2];
+
+	own_namespace();
+	printf("{");
+	fd = named("listen", AF_UNIX, SOCK_STREAM, 0);
+	bind_unix(fd, path, strlen(path) + 1);
+	check(listen(fd, 9) == 0, "listen");
+	connect_unix(named("client", AF_UNIX, SOCK_STREAM, 0), path, strlen(path) + 1);
+	accepted("server", fd);
+	connect_unix(named("waiting", AF_UNIX, SOCK_STREAM, 0), path, strlen(path) + 1);
+
+	fd = named("abstract", AF_UNIX, SOCK_SEQPACKET, 0);
+	bind_unix(fd, "\0task-iter\0\0test\0", 17);
+	check(listen(fd, 1) == 0, "listen");
+	bind_unix(named("longest", AF_UNIX, SOCK_DGRAM, 0), longest, 108);
+
+	pair("stream", "stream-peer", SOCK_STREAM, both);
+	check(write(both[1], "0123456789", 10) == 10 && write(both[1], "01234", 5) == 5 && read(both[0], both + 1, 4) == 4, "stream");
+	pair("datagram", "datagram-peer", SOCK_DGRAM, both);
+	check(write(both[1], "0123456", 7) == 7 && write(both[1], "01234", 5) == 5, "datagram");
+	pair("packets", "packets-peer", SOCK_SEQPACKET, both);
+	check(write(both[1], "0123456", 7) == 7 && write(both[1], "01234", 5) == 5, "packets");
+	check(setresuid(-1, 1234, -1) == 0, "setresuid");
+	named("unbound", AF_UNIX, SOCK_DGRAM, 0);
+	check(setresuid(-1, 0, -1) == 0, "setresuid");
+	printf("}\n");
+}
+
+/* --- tasks --- */
+
+static void *outlive_leader(void *unused)
+{
+	char state = 0, byte;
+
+	while (state != 'Z') {
+		FILE *stat = fopen("/proc/self/stat", "r");
+
+		check(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1, "/proc/self/stat");
+		fclose(stat);
+	}
+	printf("{\"tid\":%d}\n", gettid());
+	fflush(stdout);
+	while (read(0, &byte, 1) > 0)
+		;
+	exit(0);
+	return unused;
+}
+
+/* exited-leader: three threads live on; the first of them is `tid`. */
+static void mode_exited_leader(char **arguments)
+{
+	(void)arguments;
+	start_thread(outlive_leader, NULL);
+	start_thread(wait_forever, NULL);
+	start_thread(wait_forever, NULL);
+	pthread_exit(NULL);
+}
+
+static int unshared_fd, unshared_tid, ready[2];
+
+static void *unshare_files(void *unused)
+{
+	check(unshare(CLONE_FILES) == 0, "unshare");
+	unshared_fd = open("/dev/null", O_RDONLY);
+	unshared_tid = gettid();
+	start_thread(wait_forever, NULL);
+	check(write(ready[1], "", 1) == 1, "write");
+	return wait_forever(unused);
+}
+
+/* unshared-files: the thread `tid` and one more have a file table of their own, with `fd` in it. */
+static void mode_unshared_files(char **arguments)
+{
+	char byte;
+
+	(void)arguments;
+	check(pipe(ready) == 0, "pipe");
+	start_thread(unshare_files, NULL);
+	check(read(ready[0], &byte, 1) == 1, "read");
+	printf("{\"tid\":%d,\"fd\":%d}\n", unshared_tid, unshared_fd);
+}
+
+/* zombie: the child `child` has ended and nobody has asked how. */
+static void mode_zombie(char **arguments)
+{
+	siginfo_t info;
+	pid_t child = fork();
+
+	(void)arguments;
+	if (!child)
+		_exit(0);
+	check(child > 0 && waitid(P_PID, child, &info, WEXITED | WNOWAIT) == 0, "waitid");
+	printf("{\"child\":%d}\n", child);
+}
+
+/* busy: has used 200 ms of processor time. */
+static void mode_busy(char **arguments)
+{
+	struct rusage usage;
+
+	(void)arguments;
+	do
+		getrusage(RUSAGE_SELF, &usage);
+	while (usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec < 200000);
+	printf("{}\n");
+}
+
+/* title TEXT: TEXT is over its arguments, as setproctitle() does it; it may reach into the environment. */
+static void mode_title(char **arguments)
+{
+	char *title = strdup(arguments[0]), *start = arguments[-2];
+
+	strcpy(start, title);
+	printf("{}\n");
+}
+
+/* mappings FILE: a page of it from an offset, a shared anonymous page, one without access. */
+static void mode_mappings(char **arguments)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int file = open(arguments[0], O_RDONLY);
+
+	check(mmap(NULL, page, PROT_READ, MAP_PRIVATE, file, page) != MAP_FAILED, "mmap");
+	check(mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED, "mmap");
+	check(mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED, "mmap");
+	printf("{}\n");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(char **arguments);
@@ -671,6 +1022,15 @@ static const struct {
 	{ "timer", mode_timer },
 	{ "dmabuf", mode_dmabuf },
 	{ "nonblocking", mode_nonblocking },
+	{ "inet", mode_inet },
+	{ "addresses", mode_addresses },
+	{ "unix", mode_unix },
+	{ "exited-leader", mode_exited_leader },
+	{ "unshared-files", mode_unshared_files },
+	{ "zombie", mode_zombie },
+	{ "busy", mode_busy },
+	{ "title", mode_title },
+	{ "mappings", mode_mappings },
 };
 
 int main(int count, char **arguments)

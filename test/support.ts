@@ -39,6 +39,10 @@ export function rows(...args: string[]): Row[] {
   return JSON.parse(stdout);
 }
 
+/** Where the v2 hierarchy of control groups is mounted. */
+export const cgroupRoot = readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) => line.split(" "))
+  .find((mount) => mount[2] === "cgroup2")?.[1] ?? "/sys/fs/cgroup";
+
 /** test/fixture.c, built when it is newer than what was built. */
 export function fixtureProgram(): string {
   const source = `${root}test/fixture.c`;

@@ -116,7 +116,7 @@ BODY(count_process)
 }
 
 #ifdef BOUNDED_LOOPS
-#define MAX_STEPS (1 << 16)
+#define MAX_STEPS (1 << 12)
 #else
 #define MAX_STEPS (1 << 23)
 #endif

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* files.bpf.c -- open file descriptors, one row each */
+#define SOCKET_FIELD(sk, field) BPF_CORE_READ(sk, field)
 #include "../table.h"
 #include "../task.h"
+#include "../socket.h"
 #include "../file.h"
 #define SHARED files
 #include "../shared.h"
 
 #define FILE_TYPES(W) W(0, ANON) W(1, FIFO) W(2, CHR) W(4, DIR) W(6, BLK) W(8, REG) W(10, LNK) W(12, SOCK)
+
+/* Protocols of INET and INET6 after the address families, which stand for the protocols of all others. */
+#define PROTOCOLS(W)                                                         \
+	W(1, UNIX) W(2, INET) W(10, INET6) W(15, KEY) W(16, NETLINK) W(17, PACKET) W(21, RDS) W(24, PPPOX) W(26, LLC) W(29, CAN) \
+	W(30, TIPC) W(31, BLUETOOTH) W(32, IUCV) W(33, RXRPC) W(38, ALG) W(39, NFC) W(40, VSOCK) W(41, KCM) W(42, QIPCRTR) \
+	W(43, SMC) W(44, XDP) W(45, MCTP)                                    \
+	W(48, TCP) W(49, UDP) W(50, RAW) W(51, ICMP) W(52, ICMPV6) W(53, SCTP) W(54, UDPLITE) W(55, MPTCP)
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(comm, STR, 16, comm_of(task), "Name of the thread that holds the descriptor table.") \
@@ -23,13 +32,23 @@
 	MORE(dev, TOKEN, 7, device_of(file->f_inode->i_sb->s_dev), "Device of the file system, major:minor.") \
 	MORE(size, S64, 12, file->f_inode->i_size, "Size in bytes.")         \
 	MORE(uid, U64, 6, file->f_inode->i_uid.val, "User ID of the file's owner.") \
-	MORE(deleted, BOOL, 7, is_deleted(file), "Whether its name has been unlinked.")
+	MORE(deleted, BOOL, 7, is_deleted(file), "Whether its name has been unlinked.") \
+	MORE(protocol, ENUM(PROTOCOLS), 8, OF_SOCKET(protocol_of(sk)), "Of a socket, its protocol.") \
+	MORE(local_addr, TOKEN, 15, OF_SOCKET(address_of(sk, false)), "Of an INET or INET6 socket, its local address.") \
+	MORE(local_port, U64, 10, OF_INET(SOCKET_FIELD(sk, skc_num)), "Of such a socket, its local port.") \
+	MORE(remote_addr, TOKEN, 15, OF_SOCKET(address_of(sk, true)), "Of such a socket, its remote address.") \
+	MORE(remote_port, U64, 11, OF_INET(remote_port_of(sk)), "Of such a socket, its remote port; 0 for none.") \
+	MORE(state, ENUM(SOCKET_STATES), 11, OF_SOCKET(has_state(sk) ? SOCKET_FIELD(sk, skc_state) : ABSENT), "Of an INET, INET6, UNIX or VSOCK socket, its state.")
 
 TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of every process.")
 
 #ifndef DESCRIBE
 
 DEFINE_WORDS(FILE_TYPES);
+DEFINE_WORDS(PROTOCOLS);
+DEFINE_WORDS(SOCKET_STATES);
+
+enum { PROTOCOL_TCP = 48, PROTOCOL_UDP, PROTOCOL_RAW, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_SCTP, PROTOCOL_UDPLITE, PROTOCOL_MPTCP };
 
 #define ANON_INODE_FS_MAGIC 0x09041934
 #define PID_FS_MAGIC 0x50494446		/* pidfds, since 6.9 */
@@ -81,6 +100,68 @@ static __always_inline bool is_deleted(struct file *file)
 	struct dentry *dentry = file->f_path.dentry;
 
 	return !file->f_inode->i_nlink || (!dentry->d_hash.pprev && dentry != dentry->d_parent);
+}
+
+#define SOCKFS_MAGIC 0x534f434b
+
+/* The socket behind a descriptor, NULL where there is none: a socket's name that was opened (O_PATH) is in another file system. */
+static __always_inline struct sock_common *socket_of(struct file *file)
+{
+	struct sock *sk;
+
+	if (file->f_inode->i_sb->s_magic != SOCKFS_MAGIC)
+		return NULL;
+	sk = BPF_CORE_READ((struct socket *)file->private_data, sk);
+	return sk ? &sk->__sk_common : NULL;
+}
+
+#define OF_SOCKET(expression) ({ struct sock_common *sk = socket_of(file); sk ? (s64)(expression) : ABSENT; })
+#define OF_INET(expression) OF_SOCKET(has_ports(sk) ? (expression) : ABSENT)
+
+static __always_inline bool is_inet(u32 family)
+{
+	return family == FAMILY_INET || family == FAMILY_INET6;
+}
+
+/* The number of a raw socket is its protocol's. */
+static __always_inline bool has_ports(struct sock_common *sk)
+{
+	return is_inet(SOCKET_FIELD(sk, skc_family)) && BPF_CORE_READ((struct sock *)sk, sk_type) != SOCKET_RAW;
+}
+
+/* What others keep as their state is something else. */
+static __always_inline bool has_state(struct sock_common *sk)
+{
+	u32 family = SOCKET_FIELD(sk, skc_family);
+
+	return is_inet(family) || family == FAMILY_UNIX || family == FAMILY_VSOCK;
+}
+
+static __noinline u32 protocol_of(struct sock_common *sk)
+{
+	u32 family = SOCKET_FIELD(sk, skc_family);
+
+	if (!is_inet(family))
+		return family;
+	if (BPF_CORE_READ((struct sock *)sk, sk_type) == SOCKET_RAW)
+		return PROTOCOL_RAW;
+	switch (BPF_CORE_READ((struct sock *)sk, sk_protocol)) {
+	case 1:
+		return PROTOCOL_ICMP;
+	case 6:
+		return PROTOCOL_TCP;
+	case 17:
+		return PROTOCOL_UDP;
+	case 58:
+		return PROTOCOL_ICMPV6;
+	case 132:
+		return PROTOCOL_SCTP;
+	case 136:
+		return PROTOCOL_UDPLITE;
+	case 262:
+		return PROTOCOL_MPTCP;
+	}
+	return family;
 }
 
 SEC("iter/task_file")

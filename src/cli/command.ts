@@ -110,6 +110,7 @@ export function run(words: string[], libraries: Libraries): void {
     .option("--pid <pid>", "rows of that process", positive)
     .option("--tid <tid>", "rows of that thread", positive)
     .option("--map <id|name>", "the BPF map that elems, sk-storage and sockmap read")
+    .option("--netns <all|path|pid>", "tcp, udp, unix, netlink: the network namespace to read, or all of them")
     .option("--interval <duration>", "read again every 500ms, 2s, 1m ...", duration)
     .option("--count <n>", "how many times, with --interval", positive)
     .option("--no-header", "text and csv without the header line")
@@ -127,6 +128,7 @@ export function run(words: string[], libraries: Libraries): void {
         where: options.where,
         pid: options.pid,
         tid: options.tid,
+        netns: options.netns,
       };
       if (options.comm !== undefined) {
         if (query.comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");

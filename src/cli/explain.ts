@@ -54,7 +54,7 @@ export function explain(error: TaskIterError, table: Table): string {
   const what = `cannot read table ${table.name}`;
   const kernel = release();
   const missing = missingCapabilities();
-  if (error.step === "read") return `${what}: ${error.message}`;
+  if (error.step === "read" || error.step === "netns") return `${what}: ${error.message}`;
   if (!iterators()(table.iterator)) {
     if (before(kernel, table.since)) {
       return `${what}: kernel ${kernel} has no ${table.iterator} iterator (Linux ${table.since} or later)`;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** A loaded BPF program and the passes over its table. */
 
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { LAYOUT } from "../query/query.ts";
+import { everyNamespace, namespaceFile } from "./netns.ts";
 import { cstring, type Handle, type Shim } from "./shim.ts";
 
 /** How a row is written; each has a program of its own. */
@@ -13,7 +14,7 @@ export const FORMATS: readonly Format[] = ["text", "csv", "json", "jsonl"];
 export type Libraries = (name: string, needs?: readonly string[]) => Shim;
 
 /** The step at which the kernel or the system refused. */
-export type Step = "open" | "configure" | "load" | "attach" | "iter_create" | "read" | "pin";
+export type Step = "open" | "configure" | "load" | "attach" | "netns" | "iter_create" | "read" | "pin";
 
 /** A step failed; `errno` is positive, 0 where the system gave none. */
 export class TaskIterError extends Error {
@@ -43,6 +44,8 @@ export interface Request {
   tid?: number | undefined;
   /** The BPF map whose elements are read, by its ID. */
   map?: number | undefined;
+  /** The network namespace to walk, a path or a process's ID; `all` for all of them; the current one otherwise. */
+  netns?: string | undefined;
   /** Walk the tree of control groups. */
   cgroups?: boolean | undefined;
   /** Keep the verifier's log; or of it only the line with the numbers, which costs next to nothing. */
@@ -76,11 +79,17 @@ export class Program implements Disposable {
   readonly #shim: Shim;
   readonly #handle: Handle;
   readonly #counts = new BigUint64Array(2);
+  /** Elements and rows of the namespaces of this pass that are done with. */
+  #past = { walked: 0, rows: 0 };
+  /** Descriptor of the one network namespace to walk. */
+  #netns: number | undefined;
+  readonly #everyNetns: boolean;
 
-  private constructor(shim: Shim, handle: Handle, light: boolean) {
+  private constructor(shim: Shim, handle: Handle, light: boolean, everyNetns: boolean) {
     this.#shim = shim;
     this.#handle = handle;
     this.light = light;
+    this.#everyNetns = everyNetns;
   }
 
   /**
@@ -109,7 +118,7 @@ export class Program implements Disposable {
     }
     const handle = shim.open(name);
     if (!handle) throw new TaskIterError("open", 0, "the library does not hold the program");
-    const program = new Program(shim, handle, light);
+    const program = new Program(shim, handle, light, request.netns === "all");
     const verbosity = request.verbose === "numbers" ? 4 : request.verbose ? 1 : 0;
     try {
       program.#check("configure", shim.configure(handle, request.query, request.query.length, verbosity));
@@ -120,6 +129,7 @@ export class Program implements Disposable {
       let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, tid, map);
       if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
       program.#check("attach", result);
+      if (request.netns !== undefined) program.#chooseNetns(request.netns);
     } catch (error) {
       program.close();
       throw error;
@@ -132,6 +142,53 @@ export class Program implements Disposable {
     throw new TaskIterError(step, -result, this.#shim.error(this.#handle), this.#shim.log(this.#handle));
   }
 
+  /** Opens the namespace, or for `all` the own one, and enters it once: what is wrong is known before any row is written. */
+  #chooseNetns(which: string): void {
+    const path = which === "all" ? "/proc/self/ns/net" : namespaceFile(which);
+    try {
+      this.#netns = openSync(path, "r");
+    } catch (error) {
+      const { code, errno, message } = error as NodeJS.ErrnoException;
+      const reason = code !== "ENOENT" ? message : path === which ? "no such file" : `there is no process ${which}`;
+      throw new TaskIterError("netns", Math.abs(errno ?? 0), `network namespace ${path}: ${reason}`);
+    }
+    this.#shim.close(this.#createIn(this.#netns, path));
+  }
+
+  #createIn(netns: number, path: string): number {
+    const result = this.#shim.create_in(this.#handle, netns);
+    if (result >= 0) return result;
+    const reason = result === -EINVAL
+      ? "it is no network namespace"
+      : result === -EPERM
+      ? "not permitted: CAP_SYS_ADMIN is missing"
+      : this.#shim.error(this.#handle);
+    throw new TaskIterError("netns", -result, `network namespace ${path}: ${reason}`);
+  }
+
+  /** A descriptor with rows for each namespace to walk. The caller closes it. */
+  *#iterators(): Generator<number> {
+    if (this.#netns === undefined) {
+      yield this.#check("iter_create", this.#shim.create(this.#handle));
+    } else if (!this.#everyNetns) {
+      yield this.#createIn(this.#netns, "");
+    } else {
+      for (const path of everyNamespace()) {
+        let netns;
+        try {
+          netns = openSync(path, "r");
+        } catch {
+          continue; // gone since it was listed
+        }
+        try {
+          yield this.#createIn(netns, path);
+        } finally {
+          closeSync(netns);
+        }
+      }
+    }
+  }
+
   /**
    * One pass over the table, from its beginning: reads into `buffer` and yields how many bytes it now holds, each time they are
    * `enough` and at the end. The caller takes bytes away by returning how many remain, moved to the front.
@@ -139,29 +196,35 @@ export class Program implements Disposable {
    * @throws {TaskIterError} the kernel refused the iterator, or a read failed
    */
   *pass(buffer: Uint8Array, enough: number): Generator<number, void, number> {
-    let fd = this.#check("iter_create", this.#shim.create(this.#handle));
-    try {
-      let used = 0;
+    let used = 0;
+    this.#past = { walked: 0, rows: 0 };
+    let counted = this.#past;
+    for (let fd of this.#iterators()) {
+      this.#past = counted;
       let resumed = false;
-      for (;;) {
-        const read = this.#read(fd, buffer.subarray(used, used + READ_SIZE));
-        if (read === -EOPNOTSUPP && !resumed) {
-          // A walk over cgroups has no second buffer. One that came to nothing will not come further.
-          const next = this.#check("iter_create", this.#shim.resume(this.#handle));
-          this.#shim.close(fd);
-          fd = next;
-          resumed = true;
-          continue;
+      try {
+        for (;;) {
+          const read = this.#read(fd, buffer.subarray(used, used + READ_SIZE));
+          if (read === -EOPNOTSUPP && !resumed) {
+            // A walk over cgroups has no second buffer. One that came to nothing will not come further.
+            const next = this.#check("iter_create", this.#shim.resume(this.#handle));
+            this.#shim.close(fd);
+            fd = next;
+            resumed = true;
+            continue;
+          }
+          this.#check("read", read);
+          resumed = false;
+          used += read;
+          if (used >= enough) used = (yield used) ?? 0;
+          if (read === 0) break;
         }
-        this.#check("read", read);
-        resumed = false;
-        used += read;
-        if (read === 0 || used >= enough) used = (yield used) ?? 0;
-        if (read === 0) return;
+      } finally {
+        this.#shim.close(fd);
       }
-    } finally {
-      this.#shim.close(fd);
+      counted = this.progress();
     }
+    yield used;
   }
 
   #read(fd: number, buffer: Uint8Array): number {
@@ -175,7 +238,7 @@ export class Program implements Disposable {
   /** What the last pass walked and kept: elements, rows. */
   progress(): { walked: number; rows: number } {
     this.#shim.progress(this.#handle, this.#counts);
-    return { walked: Number(this.#counts[0]), rows: Number(this.#counts[1]) };
+    return { walked: this.#past.walked + Number(this.#counts[0]), rows: this.#past.rows + Number(this.#counts[1]) };
   }
 
   /** The time in the rows of the next pass (jsonl): RFC 3339. */
@@ -198,6 +261,8 @@ export class Program implements Disposable {
   }
 
   close(): void {
+    if (this.#netns !== undefined) closeSync(this.#netns);
+    this.#netns = undefined;
     this.#shim.free(this.#handle);
   }
 

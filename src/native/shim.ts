@@ -19,6 +19,7 @@ export const functions = {
   resume: { parameters: ["handle"], result: "i32" },
   read: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, void *buffer, size
   close: { parameters: ["i32"], result: "i32" }, // int fd
+  create_in: { parameters: ["handle", "u32"], result: "i32" }, // netns, a descriptor
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
   progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[2]
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path

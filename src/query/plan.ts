@@ -24,6 +24,8 @@ export interface Query {
   /** Process and thread, as the reader's pid namespace numbers them. */
   pid?: number | undefined;
   tid?: number | undefined;
+  /** The network namespace: a path, a process's ID or `all`; the current one otherwise. Adds the column to those by default. */
+  netns?: string | undefined;
   /** A BPF map's ID, for tables that read one map's elements. */
   map?: number | undefined;
 }
@@ -100,10 +102,14 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
  */
 export function plan(query: Query, format: Format, stamped = false): Plan {
   const table = findTable(query.table);
+  if (query.netns !== undefined && !table.columns.some(({ name }) => name === "netns")) {
+    const those = tables.filter(({ columns }) => columns.some(({ name }) => name === "netns")).map(({ name }) => name);
+    throw new UsageError(`${table.name} takes no network namespace; those that do: ${those.join(", ")}`);
+  }
   const tutorial = format === "text" && query.columns === undefined;
   const blocks = tutorial && table.name === "stacks";
   const byDefault = (tutorial && TUTORIAL_COLUMNS[table.name]) ||
-    table.columns.filter((column) => column.shown).map(({ name }) => name);
+    table.columns.filter(({ name, shown }) => shown || name === "netns" && query.netns !== undefined).map(({ name }) => name);
   const numbers = chooseColumns(table, query.columns ?? byDefault);
   const columns = numbers.map((number) => table.columns[number]!);
   const expression = expressionOf(table, query);
@@ -143,6 +149,7 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
       tid: table.iterator === "task" ? narrow("tid") : undefined,
       map: query.map,
+      netns: query.netns,
       cgroups: table.iterator === "cgroup",
     },
   };

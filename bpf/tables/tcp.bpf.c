@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tcp.bpf.c -- TCP sockets, also half-open connections and those in time-wait, which belong to no process */
+#include "../table.h"
+#include "../socket.h"
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(family, ENUM(FAMILIES), 6, sk->skc_family, "Address family.")    \
+	COL(state, ENUM(SOCKET_STATES), 11, state_of(sk), "State.")          \
+	COL(local_addr, TOKEN, 15, address_of(sk, false), "Local address.")  \
+	COL(local_port, U64, 10, sk->skc_num, "Local port.")                 \
+	COL(remote_addr, TOKEN, 15, address_of(sk, true), "Remote address.") \
+	COL(remote_port, U64, 11, remote_port_of(sk), "Remote port; 0 for none.") \
+	COL(rx_queue, U64, 8, tcp ? rx_queue_of(FULL) : 0, "Bytes received and not read; of a listener, connections not accepted.") \
+	COL(tx_queue, U64, 8, tcp ? unacknowledged(FULL) : 0, "Bytes sent or to be sent, and not acknowledged.") \
+	COL(uid, U64, 6, sk->skc_state == STATE_TIME_WAIT ? ABSENT : ctx->uid, "User ID of the socket's owner.") \
+	COL(ino, U64, 10, (tcp ? socket_ino(TCP_SOCK->sk_socket) : 0) ?: ABSENT, "Inode number of the socket; none where no process has it.") \
+	MORE(netns, U64, 10, netns_of(sk) ?: ABSENT, "Inode number of the network namespace.") \
+	MORE(cgroup_id, U64, 9, (tcp ? cgroup_of(TCP_SOCK) : 0) ?: ABSENT, "ID of the control group (version 2) that made it.") \
+	MORE(retrans, U64, 7, CONNECTED ? FULL->total_retrans : ABSENT, "Segments sent again, in all.") \
+	MORE(srtt_us, U64, 8, (CONNECTED ? FULL->srtt_us >> 3 : 0) ?: ABSENT, "Smoothed round-trip time in microseconds.") \
+	MORE(snd_cwnd, U64, 8, CONNECTED ? FULL->snd_cwnd : ABSENT, "Congestion window in segments.") \
+	MORE(bytes_sent, U64, 12, CONNECTED ? FULL->bytes_sent : ABSENT, "Bytes of data sent, also those sent again.") \
+	MORE(bytes_received, U64, 14, CONNECTED ? FULL->bytes_received : ABSENT, "Bytes of data received.") \
+	MORE(backlog, U64, 7, tcp && LISTENS ? TCP_SOCK->sk_max_ack_backlog : ABSENT, "Of a listener, how many connections may wait to be accepted.")
+
+TABLE(tcp, "tcp", "5.9", "TCP sockets", "TCP sockets.")
+
+#ifndef DESCRIBE
+
+DEFINE_WORDS(FAMILIES);
+DEFINE_WORDS(SOCKET_STATES);
+
+/* `tcp` where it is known not to be NULL: the compiler must not add to it before, in every pass of the loop over columns. */
+#define FULL ({ struct tcp_sock *full = tcp; barrier_var(full); full; })
+#define TCP_SOCK (&FULL->inet_conn.icsk_inet.sk)
+#define LISTENS (sk->skc_state == STATE_LISTEN)
+#define CONNECTED (tcp && !LISTENS)
+
+/* As /proc/net/tcp and ss have it: a socket in time-wait may still be in FIN_WAIT2, a request is a connection in SYN_RECV. */
+static __always_inline u32 state_of(struct sock_common *sk)
+{
+	u32 state = sk->skc_state;
+	struct tcp_timewait_sock *timewait;
+
+	if (state == STATE_NEW_SYN_RECV)
+		return STATE_SYN_RECV;
+	if (state != STATE_TIME_WAIT)
+		return state;
+	timewait = bpf_skc_to_tcp_timewait_sock(sk);
+	return timewait ? timewait->tw_sk.tw_substate : state;
+}
+
+/* Another processor may have read on since rcv_nxt was loaded: no negative number. */
+static __always_inline u32 rx_queue_of(struct tcp_sock *tcp)
+{
+	struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
+	__s32 bytes;
+
+	if (sk->__sk_common.skc_state == STATE_LISTEN)
+		return sk->sk_ack_backlog;
+	bytes = tcp->rcv_nxt - tcp->copied_seq;
+	return bytes > 0 ? bytes : 0;
+}
+
+static __always_inline u32 unacknowledged(struct tcp_sock *tcp)
+{
+	return tcp->write_seq - tcp->snd_una;
+}
+
+SEC("iter/tcp")
+int dump(struct bpf_iter__tcp *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct sock_common *sk = ctx->sk_common;
+	struct tcp_sock *tcp;
+
+	if (!sk)
+		return 0;
+	step(ctx->meta);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif

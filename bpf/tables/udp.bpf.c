@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* udp.bpf.c -- UDP sockets */
+#include "../table.h"
+#include "../socket.h"
+
+#define COLUMNS(COL, MORE)                                                   \
+	COL(family, ENUM(FAMILIES), 6, common->skc_family, "Address family.") \
+	COL(state, ENUM(SOCKET_STATES), 11, common->skc_state, "ESTABLISHED when it has a remote address, CLOSE when not.") \
+	COL(local_addr, TOKEN, 15, address_of(common, false), "Local address.") \
+	COL(local_port, U64, 10, common->skc_num, "Local port.")             \
+	COL(remote_addr, TOKEN, 15, address_of(common, true), "Remote address.") \
+	COL(remote_port, U64, 11, remote_port_of(common), "Remote port; 0 for none.") \
+	COL(rx_queue, U64, 8, rx_queue_of(udp), "Memory in bytes of what was received and not read.") \
+	COL(tx_queue, U64, 8, send_bytes(sk), "Memory in bytes of what is still to be sent.") \
+	COL(uid, U64, 6, ctx->uid, "User ID of the socket's owner.")         \
+	COL(ino, U64, 10, socket_ino(sk->sk_socket) ?: ABSENT, "Inode number of the socket.") \
+	MORE(netns, U64, 10, netns_of(common) ?: ABSENT, "Inode number of the network namespace.") \
+	MORE(cgroup_id, U64, 9, cgroup_of(sk) ?: ABSENT, "ID of the control group (version 2) that made it.") \
+	MORE(drops, U64, 8, drops_of(sk), "Datagrams dropped, for want of room or for a wrong checksum.")
+
+TABLE(udp, "udp", "5.9", "UDP sockets", "UDP sockets.")
+
+#ifndef DESCRIBE
+
+DEFINE_WORDS(FAMILIES);
+DEFINE_WORDS(SOCKET_STATES);
+
+/* What was read is given back in batches: forward_deficit is read already. */
+static __always_inline u32 rx_queue_of(struct udp_sock *udp)
+{
+	return receive_bytes(&udp->inet.sk) - udp->forward_deficit;
+}
+
+SEC("iter/udp")
+int dump(struct bpf_iter__udp *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct udp_sock *udp = ctx->udp_sk;
+	struct sock_common *common;
+	struct sock *sk;
+
+	if (!udp)
+		return 0;
+	sk = &udp->inet.sk;
+	common = &sk->__sk_common;
+	step(ctx->meta);
+	FILTER;
+	WRITE;
+	return 0;
+}
+
+#endif
