@@ -51,7 +51,7 @@ struct query {
 	__u8 last;		/* the last column of a row, which text does not pad */
 	__u8 spare[3];
 	struct test test[MAX_TESTS];
-	__u8 pool[POOL_SIZE + 8];	/* 8 spare bytes: strings are read eight bytes at a time */
+	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };
 
 /* What a pass has done so far; in .bss, where user space maps it. `stamp` is written by user space. */
