@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Standard output as a Unix tool treats it. */
 
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 
 /** The output could not be written. */
 export class OutputError extends Error {
@@ -11,6 +11,29 @@ export class OutputError extends Error {
 /** The reader has gone away: nothing is left to do, and nothing to say. */
 export class ReaderGone extends Error {
   override name = "ReaderGone";
+}
+
+/** A signal asked to end, and what was to be written before is. */
+export class Interrupted extends Error {
+  override name = "Interrupted";
+  constructor(readonly signal: number) {
+    super(`signal ${signal}`);
+  }
+}
+
+/** Whether the descriptor is a terminal. */
+export function isTerminal(fd: number): boolean {
+  try {
+    // node:tty takes a millisecond to load: ask it only about a device.
+    return fstatSync(fd).isCharacterDevice() && process.getBuiltinModule("node:tty").isatty(fd);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the descriptor shows colours, and the user wants to see them (https://no-color.org). */
+export function hasColours(fd: number): boolean {
+  return !process.env.NO_COLOR && process.env.TERM !== "dumb" && isTerminal(fd);
 }
 
 /** Waits where a non-blocking standard output is full: no busy loop, no lost byte. */

@@ -2,7 +2,7 @@
 /** From what a user asks for to a request of the native side. */
 
 import type { Format, Request } from "../native/program.ts";
-import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
+import { encode, QUERY_BLOCKS, QUERY_SHARED, QUERY_STAMP } from "./query.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
 
@@ -80,10 +80,11 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
  * Plans a query.
  *
  * @param stamped jsonl rows carry the time of their snapshot
+ * @param description what a pinned query says of itself; several readers may run it at once
  * @throws {UsageError} an unknown table or column, too large an expression
  * @throws {WhereError} `where` is not in the language
  */
-export function plan(query: Query, format: Format, stamped = false): Plan {
+export function plan(query: Query, format: Format, stamped = false, description?: string): Plan {
   const table = findTable(query.table);
   const tutorial = format === "text" && query.columns === undefined;
   const blocks = tutorial && table.name === "stacks";
@@ -113,7 +114,8 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         columns: numbers,
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
-        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
+        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (description === undefined ? 0 : QUERY_SHARED),
+        description,
       }),
       pid: walksTasks ? narrow("pid") : undefined,
       tid: walksTasks ? narrow("tid") : undefined,

@@ -34,7 +34,12 @@ export interface Plan {
   long: number;
   predicate: Predicate | undefined;
   flags: number;
+  /** What `pin --list` shows of it, cut where the pool ends. */
+  description?: string | undefined;
 }
+
+/** Marks a description (libbpf-shim/shim.h). */
+const DESCRIPTION = "#!task-iter ";
 
 /**
  * Ascending runs of columns, a mask each: the program writes one run after the other, which gives any order.
@@ -58,6 +63,11 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(CELL_MAX, Math.floor(LONG_STRINGS_MAX / Math.max(1, plan.long)), true);
   view.setUint8(LAST, plan.columns.at(-1) ?? 0);
   const predicate = plan.predicate;
+  if (plan.description !== undefined) {
+    const text = new TextEncoder().encode(DESCRIPTION + plan.description);
+    const at = predicate?.pool.length ?? 0;
+    bytes.set(text.subarray(0, POOL_SIZE - at), POOL + at);
+  }
   if (!predicate) return bytes;
   let where = 0n;
   predicate.tests.forEach((test, i) => {
