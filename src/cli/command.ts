@@ -23,6 +23,9 @@ Examples:
   task-iter files -w 'deleted == true && size > 100M' -c pid,comm,size,path
   task-iter tables files                the columns of a table
 
+With --interval, json is an array for each pass, the rows of jsonl begin with
+"t", the time, and text on a terminal is drawn in place.
+
 Exit status: 0 done; 1 output or run-time failure; 2 wrong command line;
 3 the kernel cannot be asked.`;
 
