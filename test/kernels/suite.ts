@@ -114,7 +114,8 @@ function largest(table: Table): string {
 /** Rows of what stays as it is: of processes that sleep, and not of BPF objects made for one reading. */
 function lasting(rows: Row[], { kids }: Surroundings, others = rows): Row[] {
   const [pids, ids] = [new Set([2, ...kids.map(({ pid }) => pid)]), new Set(others.map((row) => row.id))];
-  return rows.filter((row) => (row.pid === undefined || pids.has(row.pid)) && (row.id === undefined || ids.has(row.id)));
+  // A symbol of module bpf is a program's.
+  return rows.filter((row) => row.module !== "bpf" && (row.pid === undefined || pids.has(row.pid)) && (row.id === undefined || ids.has(row.id)));
 }
 
 /** Rows that are no row of `others`. */
