@@ -29,7 +29,8 @@
 
 /*
  * BODY(name) { ... } is the body of a loop for the turn `i`; it returns 1 to end the loop. LOOP(times, name) runs it for i below
- * `times`, a constant. A bounded loop ends at 8000: the verifier keeps a branch for each turn, and 8192 are its limit.
+ * `times`, a constant. A bounded loop ends at 8000: the verifier keeps a branch for each turn of all loops of a function, and 8192
+ * are its limit.
  */
 #ifdef BOUNDED_LOOPS
 #define BODY(name) GLOBAL int name(u32 i)

@@ -45,6 +45,7 @@
 
 #include "where.h"
 #include "symbol.h"
+#include "turn.h"
 
 #define TABLE(name, iterator, since, plural, doc) enum { COLUMNS(COLUMN_NUMBER, COLUMN_NUMBER) };
 #define COLUMN_NUMBER(name, type, width, expression, doc) COLUMN_##name,
@@ -313,8 +314,11 @@ u32 row_flushed;
 		FLUSH;                                                       \
 	} while (0)
 
-/* Once per element, first: the kernel runs the program again for an element whose row did not fit. */
-static __always_inline void step(struct bpf_iter_meta *meta)
+/* Once per element, before anything is kept in a global. */
+#define step(meta) TAKE_TURN; count_element(meta)
+
+/* The kernel runs the program again for an element whose row did not fit. */
+static __always_inline void count_element(struct bpf_iter_meta *meta)
 {
 	u64 seq_num = meta->seq_num;
 

@@ -67,7 +67,7 @@ const STUBS: Record<string, string> = {
   "node:fs": "export default {}",
   "node:path": "export default {}",
   "node:process": "export default globalThis.process",
-  "node:util": "export const stripVTControlCharacters = (text) => text",
+  "node:util": "export const stripVTControlCharacters = (text) => text.replace(/\\x1b\\[[0-9;]*m/g, '')",
 };
 
 const stubs: Plugin = {
