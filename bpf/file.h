@@ -7,7 +7,11 @@
 #include "row.h"
 
 /* Iterators may call bpf_d_path since 5.12, which has bpf_check_mtu for its mark. */
+#ifdef BOUNDED_LOOPS
 #define HAVE_D_PATH bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu)
+#else
+#define HAVE_D_PATH true
+#endif
 
 /* Without the NUL; -ENAMETOOLONG where /proc has the same. */
 static __always_inline long path_of(struct file *file)
