@@ -115,7 +115,9 @@ function largest(table: Table): string {
 function lasting(rows: Row[], { kids }: Surroundings, others = rows): Row[] {
   const [pids, ids] = [new Set([2, ...kids.map(({ pid }) => pid)]), new Set(others.map((row) => row.id))];
   // A symbol of module bpf is a program's.
-  return rows.filter((row) => row.module !== "bpf" && (row.pid === undefined || pids.has(row.pid)) && (row.id === undefined || ids.has(row.id)));
+  return rows.filter((row) =>
+    row.module !== "bpf" && (row.pid === undefined || pids.has(row.pid)) && (row.id === undefined || ids.has(row.id))
+  );
 }
 
 /** Rows that are no row of `others`. */
