@@ -8,7 +8,11 @@
 #include "symbol.h"
 
 /* Iterators may call bpf_d_path since 5.12, which has bpf_check_mtu for its mark. */
+#ifdef BOUNDED_LOOPS
 #define HAVE_D_PATH bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu)
+#else
+#define HAVE_D_PATH true
+#endif
 
 #ifdef BOUNDED_LOOPS
 #include "path.h"
