@@ -41,7 +41,7 @@ async function check(name: string, test: () => void | string | Promise<void | st
     report(skipped === undefined ? { kind: "pass", name } : { kind: "skip", name, reason: skipped });
   } catch (error) {
     const { message, log = "" } = error as TaskIterError;
-    report({ kind: "fail", name, reason: log ? `${message}\n${log.split("\n").slice(-15).join("\n")}` : message });
+    report({ kind: "fail", name, reason: log ? `${message}\n${log.split("\n").filter((line) => line && !line.startsWith("libbpf: ") && !line.startsWith("-- END")).slice(-6).join("\n")}` : message });
   }
 }
 
