@@ -239,8 +239,10 @@ static __noinline void put_hex(u64 value)
 	else                                                                 \
 		put_hex(cell_value);                                         \
 	CELL_END(name, width);
+/* 64 bits and a barrier: until 6.2 or so the verifier forgets a comparison in a 32-bit copy of the number. */
 #define cell_word(words, name, width, expression)                            \
-	u32 cell_value = (expression);                                       \
+	u64 cell_value = (u32)(expression);                                  \
+	barrier_var(cell_value);                                             \
 	CELL_BEGIN(name, width);                                             \
 	if (absent)                                                          \
 		PUT_ABSENT(0);                                               \

@@ -26,7 +26,7 @@ EXPORT struct task_iter *task_iter_open(const char *program);
  * log: 1 all of it, 4 its last line. */
 EXPORT int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose);
 
-/* Into the kernel, past the verifier. */
+/* Into the kernel, past the verifier. A handle is loaded once, whatever comes of it; configure it before. */
 EXPORT int task_iter_load(struct task_iter *it);
 
 /*

@@ -2,7 +2,7 @@
 /** Builds dist/task-iter: programs and libraries, schema, bundle, executable; each only when what it is made from is newer. */
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { build as bundle, type Plugin } from "esbuild";
 
@@ -28,6 +28,37 @@ function run(command: string, args: string[], cwd = root): void {
   const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
   if (error) throw error;
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed`);
+}
+
+/**
+ * Variables of the environment by which Bun runs other code, opens a debugger's port or writes files. An executable with
+ * capabilities of its own (setcap), or one that sudo or a service runs, must not obey them.
+ */
+const REFUSED = [
+  "BUN_BE_BUN",
+  "BUN_BYTECODE_DIGEST_OUT",
+  "BUN_BYTECODE_ORDER_NAMES_OUT",
+  "BUN_BYTECODE_ORDER_OUT",
+  "BUN_INSPECT",
+  "BUN_OPTIONS",
+];
+
+/**
+ * Takes those names out of the executable, for Bun has no option against them: their first byte becomes a NUL, which no variable's
+ * name has. They stand among other names; what a sentence, JavaScript or a longer message says remains.
+ */
+function refuseEnvironment(path: string): void {
+  const bytes = readFileSync(path);
+  for (const name of REFUSED) {
+    let found = 0;
+    for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1)) {
+      if (/[ (."'`]/.test(String.fromCharCode(bytes[at - 1]!))) continue;
+      bytes[at] = 0;
+      found++;
+    }
+    if (found === 0) throw new Error(`this version of Bun has no ${name}: see what it obeys instead (SECURITY.md)`);
+  }
+  writeFileSync(path, bytes);
 }
 
 /** commander imports these for features not used here, such as subcommands that are programs of their own: 5 ms of every start. */
@@ -86,5 +117,6 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
     "--outfile=task-iter",
   ];
   execFileSync(`${root}node_modules/.bin/bun`, ["build", ...flags, "main.js"], { cwd: work, stdio: ["ignore", "ignore", 2] });
+  refuseEnvironment(`${work}task-iter`);
   renameSync(`${work}task-iter`, executable);
 }
