@@ -52,7 +52,7 @@ struct query {
 	__u8 page_shift;	/* log2 of the page size; libbpf-shim fills it in */
 	__u16 cpus;		/* possible ones, as many values as an element of a per-CPU map has */
 	struct test test[MAX_TESTS];
-	__u8 pool[POOL_SIZE + 8];	/* 8 spare bytes: strings are read eight bytes at a time */
+	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };
 
 /* What a pass has done so far; in .bss, where user space maps it. `stamp` is written by user space. */

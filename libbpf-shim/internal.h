@@ -14,6 +14,7 @@ struct task_iter {
 	struct progress *progress;	/* .bss, once loaded */
 	int prog_fd, link_fd;		/* -1: not yet */
 	int configured;
+	int spent;			/* loading was tried: there is no second time, and the query may be read-only */
 	char *log;			/* LOG_SIZE bytes, or NULL when nobody asked */
 	__u32 log_level;
 	char error[512];

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ failed:
 
 int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose)
 {
-	if (!it || !query || size != sizeof(struct query) || it->prog_fd >= 0)
+	if (!it || !query || size != sizeof(struct query) || it->spent)
 		return fail(it, "configure", EINVAL);
 	memcpy(it->query, query, size);
 	it->query->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
@@ -61,11 +62,21 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 
 int task_iter_load(struct task_iter *it)
 {
+	/* those that end a process, and those that a fault of its own raises */
+	static const int let_through[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+	sigset_t blocked, before;
 	int error;
 
-	if (!it || !it->configured || it->prog_fd >= 0)
+	if (!it || !it->configured || it->spent)
 		return fail(it, "load", EINVAL);
+	it->spent = 1;
+	/* The verifier gives up with EAGAIN when a signal is pending: a profiler's, or a garbage collector's to its threads. */
+	sigfillset(&blocked);
+	for (size_t i = 0; i < sizeof(let_through) / sizeof(let_through[0]); i++)
+		sigdelset(&blocked, let_through[i]);
+	pthread_sigmask(SIG_BLOCK, &blocked, &before);
 	error = loader_load(it);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error < 0 ? fail(it, "load", -error) : 0;
 }
 

@@ -26,7 +26,7 @@ EXPORT struct task_iter *task_iter_open(const char *program);
  * log: 1 all of it, 4 its last line. */
 EXPORT int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose);
 
-/* Into the kernel, past the verifier. */
+/* Into the kernel, past the verifier. A handle is loaded once, whatever comes of it; configure it before. */
 EXPORT int task_iter_load(struct task_iter *it);
 
 /*
@@ -65,6 +65,24 @@ EXPORT int task_iter_program_size(struct task_iter *it);
 /* One line about the last failure, and the log of a verbose load; "" when there is none. Valid until the next call. */
 EXPORT const char *task_iter_error(struct task_iter *it);
 EXPORT const char *task_iter_log(struct task_iter *it);
+
+/*
+ * The description of the query that is pinned at `path`, cut to `size`; its length, 0 when something else is pinned there. A
+ * query has one when its pool ends with DESCRIPTION and a text.
+ */
+#define DESCRIPTION "#!task-iter "
+EXPORT int task_iter_pinned(const char *path, char *out, __u32 size);
+
+/* From now on SIGINT, SIGTERM and SIGHUP end waits, not the process. */
+EXPORT int task_iter_interrupts(void);
+
+/*
+ * Waits until `bytes` can be written to `fd` at once and whole (0: nothing is to be written), until nobody reads it any more,
+ * until a signal comes, or for `ms`. One of WAIT_*, and above its 8 bits the number of the signal that has come so far: a wait
+ * that starts after the signal is about `fd` only.
+ */
+enum { WAIT_NOTHING, WAIT_WRITABLE, WAIT_GONE };
+EXPORT int task_iter_wait(int fd, __u32 bytes, int ms);
 
 EXPORT void task_iter_free(struct task_iter *it);
 

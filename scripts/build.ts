@@ -5,23 +5,15 @@
  */
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { build as bundle, type Plugin } from "esbuild";
-import { cache, once, unpacked } from "./debian.ts";
-
-/** As Debian, the C compiler and Bun's packages name them. */
-const ARCHITECTURES: Record<string, { debian: string; gnu: string; bun: string }> = {
-  x64: { debian: "amd64", gnu: "x86_64", bun: "x64" },
-  arm64: { debian: "arm64", gnu: "aarch64", bun: "aarch64" },
-};
+import { ARCHITECTURES, architectureOf, bunOf, foreign, libraryFolder } from "./architecture.ts";
+import { unpacked } from "./debian.ts";
 
 const root = new URL("..", import.meta.url).pathname;
-const architecture = Deno.args[0] ?? process.arch;
-const names = ARCHITECTURES[architecture];
-if (!names) throw new Error(`cannot build for ${architecture}: only for ${Object.keys(ARCHITECTURES).join(" and ")}`);
-const libraries = `${root}build/${names.gnu}/`;
+const architecture = architectureOf(Deno.args[0] ?? process.arch);
+const libraries = libraryFolder(architecture);
 const work = `${root}build/executable-${architecture}/`;
 const executable = `${root}dist/task-iter${Deno.args[0] ? `-${architecture}` : ""}`;
 
@@ -43,20 +35,35 @@ function run(command: string, args: string[], cwd = root): void {
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed`);
 }
 
-/** Bun for an architecture that this machine does not have, of the version that deno.json names and as deno.lock knows it. */
-function foreignBun(bun: string): string {
-  const { imports } = JSON.parse(readFileSync(`${root}deno.json`, "utf8"));
-  const name = `@oven/bun-linux-${bun}@${imports.bun.split("@").at(-1)}`;
-  const { integrity } = JSON.parse(readFileSync(`${root}deno.lock`, "utf8")).npm[name];
-  const folder = once(`${cache}/${name}`, (folder) => {
-    mkdirSync(folder, { recursive: true });
-    execFileSync("npm", ["pack", "--silent", name], { cwd: folder, stdio: ["ignore", "ignore", 2] });
-    const archive = readFileSync(`${folder}/${readdirSync(folder)[0]}`);
-    const found = `sha512-${createHash("sha512").update(archive).digest("base64")}`;
-    if (found !== integrity) throw new Error(`${name} is not what deno.lock says: ${found} instead of ${integrity}`);
-    execFileSync("tar", ["-xz"], { cwd: folder, input: archive });
-  });
-  return `${folder}/package/bin/bun`;
+/**
+ * Variables of the environment by which Bun runs other code, opens a debugger's port or writes files. An executable with
+ * capabilities of its own (setcap), or one that sudo or a service runs, must not obey them.
+ */
+const REFUSED = [
+  "BUN_BE_BUN",
+  "BUN_BYTECODE_DIGEST_OUT",
+  "BUN_BYTECODE_ORDER_NAMES_OUT",
+  "BUN_BYTECODE_ORDER_OUT",
+  "BUN_INSPECT",
+  "BUN_OPTIONS",
+];
+
+/**
+ * Takes those names out of the executable, for Bun has no option against them: their first byte becomes a NUL, which no variable's
+ * name has. They stand among other names; what a sentence, JavaScript or a longer message says remains.
+ */
+function refuseEnvironment(path: string): void {
+  const bytes = readFileSync(path);
+  for (const name of REFUSED) {
+    let found = 0;
+    for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1)) {
+      if (/[ (."'`]/.test(String.fromCharCode(bytes[at - 1]!))) continue;
+      bytes[at] = 0;
+      found++;
+    }
+    if (found === 0) throw new Error(`this version of Bun has no ${name}: see what it obeys instead (SECURITY.md)`);
+  }
+  writeFileSync(path, bytes);
 }
 
 /** commander imports these for features not used here, such as subcommands that are programs of their own: 5 ms of every start. */
@@ -65,7 +72,7 @@ const STUBS: Record<string, string> = {
   "node:fs": "export default {}",
   "node:path": "export default {}",
   "node:process": "export default globalThis.process",
-  "node:util": "export const stripVTControlCharacters = (text) => text",
+  "node:util": "export const stripVTControlCharacters = (text) => text.replace(/\\x1b\\[[0-9;]*m/g, '')",
 };
 
 const stubs: Plugin = {
@@ -78,9 +85,9 @@ const stubs: Plugin = {
   },
 };
 
-const foreign = architecture !== process.arch;
-const settings = foreign
-  ? [`ARCH=${names.gnu}`, `ROOT=${unpacked("bookworm", names.debian, ["libbpf1", "libelf1", "zlib1g"])}`]
+const { debian, gnu } = ARCHITECTURES[architecture];
+const settings = foreign(architecture)
+  ? [`ARCH=${gnu}`, `ROOT=${unpacked("bookworm", debian, ["libbpf1", "libelf1", "zlib1g"])}`]
   : [];
 run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`, ...settings]);
 run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
@@ -118,7 +125,10 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
     "--asset=lib",
     "--outfile=task-iter",
   ];
-  if (foreign) flags.push(`--target=bun-linux-${architecture}`, `--compile-executable-path=${foreignBun(names.bun)}`);
+  if (foreign(architecture)) {
+    flags.push(`--target=bun-linux-${architecture}`, `--compile-executable-path=${bunOf(architecture)}`);
+  }
   execFileSync(`${root}node_modules/.bin/bun`, ["build", ...flags, "main.js"], { cwd: work, stdio: ["ignore", "ignore", 2] });
+  refuseEnvironment(`${work}task-iter`);
   renameSync(`${work}task-iter`, executable);
 }

@@ -154,7 +154,7 @@ Deno.test("stacks as text is the tutorial's block for each thread and a summary"
     const lines = frames.map((frame, i) => `  [${String(i).padStart(2)}] ${frame}\n`).join("");
     return `=== Task: ${procStat(pid, tid)[0]} (pid=${pid}, tid=${tid}) ===\nStack depth: ${frames.length} frames\n${lines}\n`;
   });
-  equal(taskIter("--pid", String(pid)).stdout, `${blocks.join("")}\n=== Summary: 3 task stacks shown ===\n`);
+  equal(taskIter("--pid", String(pid)).stdout, `${blocks.join("")}=== Summary: 3 task stacks shown ===\n`);
 });
 
 Deno.test("files as text is the tutorial's table, header first though the first elements are filtered out, and a summary", async () => {

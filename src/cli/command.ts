@@ -1,35 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Commands, options and help. */
 
-import { Command, CommanderError, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command, CommanderError, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import whereHelp from "../../docs/where.md" with { type: "text" };
 import manifest from "../../deno.json" with { type: "json" };
 import { type Format, FORMATS, type Libraries } from "../native/program.ts";
-import { findTable, MAP_TYPES, type Query, UsageError } from "../query/plan.ts";
+import { findTable, type Query, UsageError } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
 import { iterators } from "./explain.ts";
-import { findMap } from "./map.ts";
-import { write } from "./output.ts";
-import { read, textHeader } from "./read.ts";
+import { mapFor } from "./map.ts";
+import { duration, oneOf, positive } from "./options.ts";
+import { hasColours, say, write } from "./output.ts";
+import { read } from "./read.ts";
+import { writeRows } from "./rows.ts";
+import { addSubcommands, SUBCOMMANDS } from "./subcommands.ts";
+import { watch } from "./watch.ts";
 
-const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** Milliseconds. */
-function duration(text: string): number {
-  const match = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)$/.exec(text);
-  const ms = match ? Number(match[1]) * UNITS[match[2]!]! : 0;
-  if (ms < 1) throw new InvalidArgumentError("a duration is 500ms, 2s or 1m.");
-  return ms;
-}
-
-function positive(text: string): number {
-  const number = Number(text);
-  if (!/^[0-9]+$/.test(text) || number < 1 || number > 0x7fffffff) throw new InvalidArgumentError("it is a positive number.");
-  return number;
-}
-
-const formatOption = () => new Option("-f, --format <format>", "output format").choices(FORMATS).default("text" as Format);
+const formatOption = () => new Option("-f, --format <format>", "output format").choices(FORMATS).argParser(oneOf(FORMATS));
 
 const HELP = `
 Examples:
@@ -38,6 +26,9 @@ Examples:
   task-iter files -w 'deleted == true && size > 100M' -c pid,comm,size,path
   task-iter tables files                the columns of a table
   task-iter help where                  the language of --where, with examples
+
+With --interval, json is an array for each pass, the rows of jsonl begin with
+"t", the time, and text on a terminal is drawn in place.
 
 Exit status: 0 done; 1 output or run-time failure; 2 wrong command line;
 3 the kernel cannot be asked.`;
@@ -53,24 +44,7 @@ function listTables(name: string | undefined, format: Format): void {
       default: shown,
       doc: words.length === 0 ? doc : `${doc} ${words.map(([, word]) => word).join(" ")}`,
     }));
-  if (format === "json") return write(`[\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]\n`);
-  if (format === "jsonl") return write(rows.map((row) => JSON.stringify(row) + "\n").join(""));
-  const names = Object.keys(rows[0]!);
-  if (format === "csv") {
-    const cell = (value: unknown) => /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
-    return write([names, ...rows.map((row) => names.map((key) => cell(row[key])))].map((row) => row.join(",") + "\n").join(""));
-  }
-  const columns = names.map((name) => ({
-    name,
-    shown: true,
-    width: Math.max(name.length, ...rows.map((row) => String(row[name]).length)),
-    doc: "",
-    type: "string" as const,
-    words: [],
-  }));
-  const line = (row: typeof rows[number]) =>
-    columns.map(({ name, width }) => String(row[name]).padEnd(width)).join(" ").trimEnd() + "\n";
-  write(textHeader(columns) + rows.map(line).join(""));
+  writeRows(Object.keys(rows[0]!), rows, format);
 }
 
 /** TABLE and COMM as they were typed: a first word that names no table is COMM for stacks. */
@@ -96,13 +70,21 @@ function explainUsage(error: CommanderError, words: string[], program: { options
   return near ? `${message} (Did you mean ${near}?)` : message;
 }
 
-/** Carries out `words`, the command line without the program's name. @throws what main.ts turns into an exit status */
-export function run(words: string[], libraries: Libraries): void {
+/** No thread has the name, and it is nearly a table's: the table was meant. */
+function hint(words: (string | undefined)[], { comm }: Query): void {
+  const near = comm !== undefined && words[0] === comm && nearest(comm, tables.map(({ name }) => name));
+  if (near) say(`task-iter: no thread is named ${comm} (did you mean the table ${near}?)`);
+}
+
+/** The command line as a whole; subcommands in full where `words` name them. */
+export function commandLine(words: readonly string[], libraries: Libraries): CommandUnknownOpts {
   const program = new Command("task-iter")
-    .description("Reads Linux kernel tables through BPF iterators: filtered and formatted inside the kernel.")
+    .description("Reads Linux kernel tables through BPF iterators: filtered and formatted inside\nthe kernel.")
+    .usage("[TABLE] [COMM] [options]\n       task-iter COMMAND ...")
+    .enablePositionalOptions()
     .argument("[table]", `what to read (default: stacks): ${tables.map(({ name }) => name).join(" ")}`)
     .argument("[comm]", "an exact thread name")
-    .addOption(formatOption())
+    .optionsGroup("Rows and columns:")
     .option("-c, --columns <a,b,c>", "columns to show; all for every column", (text) => text.split(","))
     .option("-w, --where <expr>", "keep rows for which it holds, tested in the kernel")
     .option("--files [comm]", "the same as: files [comm]")
@@ -111,16 +93,20 @@ export function run(words: string[], libraries: Libraries): void {
     .option("--tid <tid>", "rows of that thread", positive)
     .option("--map <id|name>", "the BPF map that elems, sk-storage and sockmap read")
     .option("--netns <all|path|pid>", "tcp, udp, unix, netlink: the network namespace to read, or all of them")
+    .optionsGroup("Output:")
+    .addOption(formatOption().default("text" as Format))
+    .option("--no-header", "text and csv without the header line")
     .option("--interval <duration>", "read again every 500ms, 2s, 1m ...", duration)
     .option("--count <n>", "how many times, with --interval", positive)
-    .option("--no-header", "text and csv without the header line")
+    .optionsGroup("Other:")
     .option("--stats", "on stderr at the end: rows, bytes, milliseconds")
     .option("-v, --verbose", "on stderr: libbpf's and the verifier's log")
-    .version(manifest.version)
+    .version(manifest.version, "-V, --version", "the version")
     .helpOption("-h, --help", "this help")
     .addHelpText("after", HELP)
+    .configureHelp({ styleTitle: (title) => `\x1b[1m${title}\x1b[0m` })
     .exitOverride()
-    .configureOutput({ writeOut: write, writeErr: () => {} })
+    .configureOutput({ writeOut: write, writeErr: () => {}, getOutHasColors: () => hasColours(1) })
     .action((table, comm, options) => {
       const query: Query = {
         ...target([table, comm], options.files),
@@ -135,24 +121,24 @@ export function run(words: string[], libraries: Libraries): void {
         query.comm = options.comm;
       }
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
-      if (MAP_TYPES[query.table]) {
-        query.map = findMap(libraries, query.table, options.map, options.verbose ?? false);
-      } else if (options.map !== undefined) {
-        throw new UsageError(`${query.table} does not read a map: --map is for ${Object.keys(MAP_TYPES).join(", ")}`);
-      }
-      read(libraries, query, {
+      query.map = mapFor(libraries, query.table, options.map, options.verbose ?? false);
+      const show = {
         format: options.format,
         header: options.header,
         stats: options.stats ?? false,
         verbose: options.verbose ?? false,
         interval: options.interval ?? 0,
         count: options.count ?? 0,
-      });
+      };
+      if (show.interval > 0) watch(libraries, query, show);
+      else if (read(libraries, query, show) === 0) hint([table], query);
     });
-  program.command("tables")
+  program.commandsGroup("Commands:").command("tables")
     .description("list the tables, or one table's columns")
     .argument("[table]")
-    .action((name) => listTables(name, program.opts().format));
+    .addOption(formatOption())
+    .helpOption("-h, --help", "this help")
+    .action((name, options) => listTables(name, options.format ?? program.opts().format));
   program.helpCommand(false).command("help")
     .description("this help, a command's, or a topic's: where")
     .argument("[topic]")
@@ -164,6 +150,14 @@ export function run(words: string[], libraries: Libraries): void {
       const near = nearest(topic, ["where", ...program.commands.map((command) => command.name())]);
       throw new UsageError(`there is no help on ${topic}${near ? ` (did you mean ${near}?)` : ""}: help where, or help COMMAND`);
     });
+  const everything = () => commandLine(SUBCOMMANDS, libraries);
+  addSubcommands(program as unknown as CommandUnknownOpts, libraries, words, everything);
+  return program as unknown as CommandUnknownOpts;
+}
+
+/** Carries out `words`, the command line without the program's name. @throws what main.ts turns into an exit status */
+export function run(words: string[], libraries: Libraries): void {
+  const program = commandLine(words, libraries);
   try {
     program.parse(words, { from: "user" });
   } catch (error) {

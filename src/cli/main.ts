@@ -4,15 +4,25 @@
 import { embedded } from "../native/embedded.ts";
 import { UsageError } from "../query/plan.ts";
 import { WhereError } from "../query/where.ts";
+import { unknown } from "./check.ts";
 import { run } from "./command.ts";
-import { ReaderGone, say } from "./output.ts";
+import { Interrupted, ReaderGone, say } from "./output.ts";
 import { Refused } from "./read.ts";
 
+const words = process.argv.slice(2);
+
 try {
-  run(process.argv.slice(2), embedded);
+  run(words, embedded);
 } catch (error) {
-  if (error instanceof ReaderGone) {
+  if (words.find((word) => !word.startsWith("-")) === "check") {
+    // "Could not look" never reads as healthy, whatever the reason.
+    unknown((error as Error).message);
+    say(`task-iter: ${error instanceof WhereError ? error.explain() : (error as Error).message}`);
+    process.exitCode = 3;
+  } else if (error instanceof ReaderGone) {
     process.exitCode = 0;
+  } else if (error instanceof Interrupted) {
+    process.exitCode = 128 + error.signal;
   } else if (error instanceof WhereError) {
     say(`task-iter: ${error.explain()}`);
     process.exitCode = 2;

@@ -51,12 +51,16 @@ function complaint(message: string, candidates: readonly BpfMap[], types: readon
 }
 
 /**
- * The ID of the map that `wanted`, an ID or a name, means for `table`.
+ * The ID of the map that `wanted`, an ID or a name, means for `table`; `undefined` for a table that reads no map.
  *
  * @throws {UsageError} none or several; its message lists the candidates
  */
-export function findMap(libraries: Libraries, table: string, wanted: string | undefined, verbose: boolean): number {
-  const types = MAP_TYPES[table]!;
+export function mapFor(libraries: Libraries, table: string, wanted: string | undefined, verbose: boolean): number | undefined {
+  const types = MAP_TYPES[table];
+  if (!types) {
+    if (wanted === undefined) return undefined;
+    throw new UsageError(`${table} does not read a map: --map is for ${Object.keys(MAP_TYPES).join(", ")}`);
+  }
   const maps = listMaps(libraries, verbose);
   const candidates = maps.filter(({ type }) => types.includes(String(type)));
   if (wanted === undefined) {

@@ -13,6 +13,32 @@ export class ReaderGone extends Error {
   override name = "ReaderGone";
 }
 
+/** A signal asked to end, and what was to be written before is. */
+export class Interrupted extends Error {
+  override name = "Interrupted";
+  constructor(readonly signal: number) {
+    super(`signal ${signal}`);
+  }
+}
+
+/** Major numbers of terminals (Documentation/admin-guide/devices.txt): consoles, serial lines, pseudo terminals, hypervisors. */
+const TERMINALS = [4, 5, 136, 137, 138, 139, 140, 141, 142, 143, 166, 188, 204, 229];
+
+/** Whether the descriptor is a terminal; node:tty would take 9 ms to say. */
+export function isTerminal(fd: number): boolean {
+  try {
+    const status = fstatSync(fd);
+    return status.isCharacterDevice() && TERMINALS.includes(status.rdev >> 8 & 0xfff);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the descriptor shows colours, and the user wants to see them (https://no-color.org). */
+export function hasColours(fd: number): boolean {
+  return !process.env.NO_COLOR && process.env.TERM !== "dumb" && isTerminal(fd);
+}
+
 /** Waits where a non-blocking standard output is full: no busy loop, no lost byte. */
 function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);

@@ -6,7 +6,7 @@ import { type Plan, plan, type Query } from "../query/plan.ts";
 import type { Column } from "../query/schema.ts";
 import { chunks } from "../stream.ts";
 import { explain } from "./explain.ts";
-import { say, write } from "./output.ts";
+import { hasColours, say, write } from "./output.ts";
 
 /** How to show it. */
 export interface Show {
@@ -37,7 +37,8 @@ export function textHeader(columns: readonly Column[]): string {
   return cells.join(" ") + "\n";
 }
 
-function header({ columns, blocks }: Plan, format: Format): string {
+/** The header line of a snapshot, if there is one. */
+export function header({ columns, blocks }: Plan, format: Format): string {
   if (format === "csv") return columns.map(({ name }) => name).join(",") + "\n";
   return format === "text" && !blocks ? textHeader(columns) : "";
 }
@@ -56,36 +57,33 @@ export function load(libraries: Libraries, plan: Plan, verbose: boolean): Progra
   return program;
 }
 
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
+/** What a text ends with, as the tutorial's, after an empty line: a block ends with one of its own. */
+export function summary({ table, blocks }: Plan, rows: number): string {
+  return `${blocks ? "" : "\n"}=== Summary: ${rows} ${table.plural} shown ===\n`;
+}
 
-/** Reads `query` and writes it to standard output. @throws see main.ts, which turns what is thrown into an exit status */
-export function read(libraries: Libraries, query: Query, show: Show): void {
-  const planned = plan(query, show.format, show.format === "jsonl" && show.interval > 0);
+/** The line of `--stats`; times in milliseconds. */
+export function stats(total: { load: number; walk: number; rows: number; walked: number; bytes: number }): string {
+  const [load, walk] = [total.load, total.walk].map((ms) => ms.toFixed(1));
+  return `${total.rows} rows of ${total.walked} walked, ${total.bytes} bytes, load ${load} ms, walk ${walk} ms`;
+}
+
+/** Reads `query` once and writes it to standard output. @returns how many rows. @throws see main.ts */
+export function read(libraries: Libraries, query: Query, show: Show): number {
+  const planned = plan(query, show.format);
   const started = performance.now();
   using program = load(libraries, planned, show.verbose);
   const loaded = performance.now();
-  let [walk, rows, walked, bytes] = [0, 0, 0, 0];
-  const count = show.interval > 0 ? show.count || Infinity : 1;
-  for (let pass = 0; pass < count; pass++) {
-    // From the first pass on, not from the last one: passes do not drift.
-    const wait = loaded + pass * show.interval - performance.now();
-    if (wait > 0) Atomics.wait(sleeper, 0, 0, wait);
-    const begun = performance.now();
-    if (show.interval > 0) program.stamp(new Date().toISOString());
-    const first = show.header && (pass === 0 || show.format === "text") ? header(planned, show.format) : "";
-    if (first) write(first);
-    for (const chunk of chunks(program, show.format)) {
-      bytes += chunk.length;
-      write(chunk);
-    }
-    walk += performance.now() - begun;
-    const progress = program.progress();
-    rows += progress.rows;
-    walked += progress.walked;
-    if (planned.summary) write(`\n=== Summary: ${progress.rows} ${planned.table.plural} shown ===\n`);
+  const first = show.header ? header(planned, show.format) : "";
+  if (first) write(show.format === "text" && hasColours(1) ? `\x1b[1m${first.trimEnd()}\x1b[0m\n` : first);
+  let bytes = 0;
+  for (const chunk of chunks(program, show.format)) {
+    bytes += chunk.length;
+    write(chunk);
   }
-  if (show.stats) {
-    const [load, read] = [loaded - started, walk].map((ms) => ms.toFixed(1));
-    say(`${rows} rows of ${walked} walked, ${bytes} bytes, load ${load} ms, walk ${read} ms`);
-  }
+  const walk = performance.now() - loaded;
+  const progress = program.progress();
+  if (planned.summary) write(summary(planned, progress.rows));
+  if (show.stats) say(stats({ load: loaded - started, walk, ...progress, bytes }));
+  return progress.rows;
 }

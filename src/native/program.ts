@@ -14,7 +14,7 @@ export const FORMATS: readonly Format[] = ["text", "csv", "json", "jsonl"];
 export type Libraries = (name: string, needs?: readonly string[]) => Shim;
 
 /** The step at which the kernel or the system refused. */
-export type Step = "open" | "configure" | "load" | "attach" | "netns" | "iter_create" | "read" | "pin";
+export type Step = "open" | "configure" | "load" | "attach" | "netns" | "iter_create" | "read" | "pin" | "wait";
 
 /** A step failed; `errno` is positive, 0 where the system gave none. */
 export class TaskIterError extends Error {
@@ -253,6 +253,20 @@ export class Program implements Disposable {
    */
   pin(path: string): void {
     this.#check("pin", this.#shim.pin(this.#handle, cstring(path)));
+  }
+
+  /** From now on a signal that asks to end does not end the process: {@linkcode Program.wait} says that it came. */
+  interrupts(): void {
+    this.#check("wait", this.#shim.interrupts());
+  }
+
+  /**
+   * Waits until `bytes` can be written to `fd` at once (0: nothing is to be written), nobody reads it any more, a signal comes, or
+   * `ms` are over. After a signal has come, later waits are about `fd` only.
+   */
+  wait(fd: number, bytes: number, ms: number): { state: "nothing" | "writable" | "gone"; signal: number } {
+    const result = this.#check("wait", this.#shim.wait(fd, bytes, Math.min(ms, 0x7fffffff)));
+    return { state: (["nothing", "writable", "gone"] as const)[result & 0xff]!, signal: result >> 8 };
   }
 
   /** Bytes of the program after the verifier: what it kept of the columns and comparisons. */

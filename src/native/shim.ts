@@ -24,6 +24,9 @@ export const functions = {
   progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[2]
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path
   program_size: { parameters: ["handle"], result: "i32" },
+  pinned: { parameters: ["bytes", "bytes", "u32"], result: "i32" }, // const char *path, char *out, size
+  interrupts: { parameters: [], result: "i32" },
+  wait: { parameters: ["i32", "u32", "i32"], result: "i32" }, // fd, bytes, ms
   error: { parameters: ["handle"], result: "text" },
   log: { parameters: ["handle"], result: "text" },
   free: { parameters: ["handle"], result: "void" },

@@ -3,7 +3,7 @@
 
 import type { Format, Request } from "../native/program.ts";
 import { possibleCpus } from "./cpus.ts";
-import { encode, QUERY_BLOCKS, QUERY_STAMP } from "./query.ts";
+import { encode, QUERY_BLOCKS, QUERY_SHARED, QUERY_STAMP } from "./query.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
 
@@ -97,10 +97,11 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
  * Plans a query.
  *
  * @param stamped jsonl rows carry the time of their snapshot
+ * @param description what a pinned query says of itself; several readers may run it at once
  * @throws {UsageError} an unknown table or column, too large an expression, a map missing or out of place
  * @throws {WhereError} `where` is not in the language
  */
-export function plan(query: Query, format: Format, stamped = false): Plan {
+export function plan(query: Query, format: Format, stamped = false, description?: string): Plan {
   const table = findTable(query.table);
   if (query.netns !== undefined && !table.columns.some(({ name }) => name === "netns")) {
     const those = tables.filter(({ columns }) => columns.some(({ name }) => name === "netns")).map(({ name }) => name);
@@ -142,7 +143,8 @@ export function plan(query: Query, format: Format, stamped = false): Plan {
         columns: numbers,
         long: columns.filter(({ type }) => type === "long").length,
         predicate,
-        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0),
+        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (description === undefined ? 0 : QUERY_SHARED),
+        description,
         ...(table.name === "elems" && { cpus: possibleCpus() }),
       }),
       pid: walksTasks ? narrow("pid") : undefined,

@@ -37,7 +37,12 @@ export interface Plan {
   flags: number;
   /** How many CPUs are possible; asked for by tables that read elements of per-CPU maps. */
   cpus?: number;
+  /** What `pin --list` shows of it, cut where the pool ends. */
+  description?: string | undefined;
 }
+
+/** Marks a description (libbpf-shim/shim.h). */
+const DESCRIPTION = "#!task-iter ";
 
 /**
  * Ascending runs of columns, a mask each: the program writes one run after the other, which gives any order.
@@ -62,6 +67,11 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint8(LAST, plan.columns.at(-1) ?? 0);
   view.setUint16(CPUS, plan.cpus ?? 0, true);
   const predicate = plan.predicate;
+  if (plan.description !== undefined) {
+    const text = new TextEncoder().encode(DESCRIPTION + plan.description);
+    const at = predicate?.pool.length ?? 0;
+    bytes.set(text.subarray(0, POOL_SIZE - at), POOL + at);
+  }
   if (!predicate) return bytes;
   let where = 0n;
   predicate.tests.forEach((test, i) => {

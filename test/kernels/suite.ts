@@ -41,7 +41,7 @@ async function check(name: string, test: () => void | string | Promise<void | st
     report(skipped === undefined ? { kind: "pass", name } : { kind: "skip", name, reason: skipped });
   } catch (error) {
     const { message, log = "" } = error as TaskIterError;
-    report({ kind: "fail", name, reason: log ? `${message}\n${log.split("\n").slice(-15).join("\n")}` : message });
+    report({ kind: "fail", name, reason: log ? `${message}\n${log.split("\n").filter((line) => line && !line.startsWith("libbpf: ") && !line.startsWith("-- END")).slice(-6).join("\n")}` : message });
   }
 }
 
@@ -114,7 +114,10 @@ function largest(table: Table): string {
 /** Rows of what stays as it is: of processes that sleep, and not of BPF objects made for one reading. */
 function lasting(rows: Row[], { kids }: Surroundings, others = rows): Row[] {
   const [pids, ids] = [new Set([2, ...kids.map(({ pid }) => pid)]), new Set(others.map((row) => row.id))];
-  return rows.filter((row) => (row.pid === undefined || pids.has(row.pid)) && (row.id === undefined || ids.has(row.id)));
+  // A symbol of module bpf is a program's.
+  return rows.filter((row) =>
+    row.module !== "bpf" && (row.pid === undefined || pids.has(row.pid)) && (row.id === undefined || ids.has(row.id))
+  );
 }
 
 /** Rows that are no row of `others`. */

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * interrupt.c -- signals that end a program between two writes, not inside one
+ *
+ * A runtime hands signals to its own loop, which does not turn while the program is in a read, a write or a sleep. Here a handler
+ * notes the signal and wakes the one wait there is.
+ */
+#include "shim.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t caught;
+static int wake = -1;
+
+static void note(int number)
+{
+	int error = errno;
+	__u64 one = 1;
+
+	caught = number;
+	/* A count that is there already wakes as well. */
+	if (write(wake, &one, sizeof(one)) < 0)
+		errno = error;
+	errno = error;
+}
+
+int task_iter_interrupts(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = note }, before;
+
+	if (wake < 0)
+		wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake < 0)
+		return -errno;
+	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		/* What nohup or a shell's & made us ignore stays ignored. */
+		if (sigaction(numbers[i], NULL, &before) < 0 || before.sa_handler == SIG_IGN)
+			continue;
+		if (sigaction(numbers[i], &action, NULL) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+#define NAP 2	/* ms; how often a pipe is asked whether it is empty, which poll does not tell */
+
+int task_iter_wait(int fd, __u32 bytes, int ms)
+{
+	long end = now_ms() + ms;
+
+	for (;;) {
+		struct pollfd fds[] = { { fd, bytes ? POLLOUT : 0, 0 }, { caught ? -1 : wake, POLLIN, 0 } };
+		int known = caught, left = end - now_ms(), used = 0;
+
+		if (left < 0)
+			left = 0;
+		if (poll(fds, 2, left) < 0 && errno != EINTR)
+			return -errno;
+		if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
+			return caught << 8 | WAIT_GONE;
+		if (fds[0].revents & POLLOUT) {
+			/* A page is free. For more of them: what holds nothing has room for any row. */
+			if (bytes <= 4096 || ioctl(fd, FIONREAD, &used) < 0 || !used)
+				return caught << 8 | WAIT_WRITABLE;
+			fds[0].fd = -1;
+			fds[1].revents = 0;
+			poll(fds, 2, left < NAP ? left : NAP);
+		}
+		if (caught != known || now_ms() >= end)
+			return caught << 8 | WAIT_NOTHING;
+	}
+}

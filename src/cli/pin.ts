@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** `task-iter pin` and `unpin`: queries as files in bpffs, which any program reads. */
+
+import { readdirSync, readFileSync, statfsSync, unlinkSync } from "node:fs";
+import { type Format, type Libraries, TaskIterError } from "../native/program.ts";
+import { cstring, type Shim } from "../native/shim.ts";
+import { plan, type Query, UsageError } from "../query/plan.ts";
+import { tables } from "../query/schema.ts";
+import { load } from "./read.ts";
+
+/** Loaded where it is needed: a plain read does without, a millisecond earlier. */
+const paths = () => process.getBuiltinModule("node:path");
+
+const BPF_FS_MAGIC = 0xcafe4a11;
+
+const EEXIST = 17;
+const EINVAL = 22;
+const EPERM = 1;
+
+/** A file cannot be pinned or unpinned. */
+export class PinError extends Error {
+  override name = "PinError";
+}
+
+/** @throws {UsageError} the folder is not in a BPF file system */
+function requireBpffs(path: string): void {
+  const folder = paths().dirname(path);
+  let type;
+  try {
+    type = statfsSync(folder).type;
+  } catch (error) {
+    throw new UsageError(`cannot pin at ${path}: ${(error as Error).message}`);
+  }
+  if (type >>> 0 === BPF_FS_MAGIC) return;
+  throw new UsageError(
+    `${path} is not in a BPF file system: pin below /sys/fs/bpf, and if nothing is mounted there: mount -t bpf bpf /sys/fs/bpf`,
+  );
+}
+
+/** A word as a shell takes it back. */
+const quoted = (word: string) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** The query in the words of a command line. */
+export function describe({ table, columns, where, comm, pid, tid, map }: Query, format: Format): string {
+  const options = { format, columns: columns?.join(","), where, comm, pid, tid, map };
+  const words = Object.entries(options).filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `--${name}=${quoted(String(value))}`);
+  return [table, ...words].join(" ");
+}
+
+/**
+ * Pins `query` at `path`. An array has brackets that user space writes, so json becomes jsonl; csv and text are rows without a
+ * header.
+ *
+ * @throws {UsageError} `path` is not in bpffs
+ * @throws {Refused} the kernel cannot be asked
+ * @throws {PinError} there is something at `path`, or its name is refused
+ */
+export function pin(libraries: Libraries, query: Query, path: string, asked: Format, verbose: boolean): void {
+  const format = asked === "json" ? "jsonl" : asked;
+  const place = paths().resolve(path);
+  requireBpffs(place);
+  const planned = plan(query, format, false, describe(query, format));
+  using program = load(libraries, planned, verbose);
+  try {
+    program.pin(place);
+  } catch (error) {
+    if (!(error instanceof TaskIterError)) throw error;
+    if (error.errno === EEXIST) throw new PinError(`${path} is there already: task-iter unpin ${path} removes it`);
+    if ((error.errno === EPERM || error.errno === EINVAL) && place.slice(place.lastIndexOf("/")).includes(".")) {
+      throw new PinError(`cannot pin at ${path}: a name in bpffs has no dot`);
+    }
+    throw new PinError(`cannot pin at ${path}: ${error.message}`);
+  }
+}
+
+/** The description of what is pinned at `path`; `undefined` when that is not task-iter's. */
+function pinned(shim: Shim, path: string): string | undefined {
+  const text = new Uint8Array(4096);
+  if (shim.pinned(cstring(path), text, text.length) <= 0) return undefined;
+  return new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
+}
+
+const anyLibrary = (libraries: Libraries) => libraries(`${tables[0]!.name}.text.so`);
+
+/** A path of mountinfo, where a blank is \040. */
+const unescape = (path: string) => path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
+
+/** Every query that is pinned in a BPF file system of this mount namespace. */
+export function listPins(libraries: Libraries): { path: string; query: string }[] {
+  const shim = anyLibrary(libraries);
+  const found: { path: string; query: string }[] = [];
+  const walk = (folder: string): void => {
+    let entries;
+    try {
+      entries = readdirSync(folder, { withFileTypes: true });
+    } catch {
+      return; // not ours to read, or gone
+    }
+    for (const entry of entries) {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory()) walk(path);
+      const query = entry.isFile() ? pinned(shim, path) : undefined;
+      if (query !== undefined) found.push({ path, query });
+    }
+  };
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((mount) => / - bpf /.test(mount));
+  for (const folder of new Set(mounts.map((mount) => unescape(mount.split(" ")[4]!)))) walk(folder);
+  return found.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+/**
+ * Removes what `pin` left.
+ *
+ * @throws {UsageError} `path` is not a pinned query
+ * @throws {PinError} it cannot be removed
+ */
+export function unpin(libraries: Libraries, path: string): void {
+  const place = paths().resolve(path);
+  if (pinned(anyLibrary(libraries), place) === undefined) {
+    throw new UsageError(`${path} is no query that task-iter has pinned: task-iter pin --list shows them`);
+  }
+  try {
+    unlinkSync(place);
+  } catch (error) {
+    throw new PinError(`cannot unpin ${path}: ${(error as Error).message}`);
+  }
+}

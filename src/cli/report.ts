@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** Outcomes of checks as monitoring and CI systems read them. */
+
+import type { Outcome, State } from "./check.ts";
+import { hasColours } from "./output.ts";
+
+export const REPORT_FORMATS = ["nagios", "json", "tap", "junit"] as const;
+export type ReportFormat = typeof REPORT_FORMATS[number];
+
+/** Text on one line, without what a terminal obeys. */
+// deno-lint-ignore no-control-regex
+const line = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
+
+const SGR: Record<State, string> = { OK: "32", WARNING: "33", CRITICAL: "31", UNKNOWN: "35" };
+
+/** `'label'=rows;warn;crit`; a label has no = and doubles its quotes, trailing semicolons are left out. */
+function performanceData({ check, rows }: Outcome, label: string): string {
+  const name = /^\w+$/.test(label) ? label : `'${line(label).replaceAll("=", "_").replaceAll("|", "/").replaceAll("'", "''")}'`;
+  return `${name}=${[rows ?? "U", check.warn?.text ?? "", check.crit?.text ?? ""].join(";").replace(/;+$/, "")}`;
+}
+
+/** Monitoring Plugins Development Guidelines: a line, behind its | the numbers; of a file, then a line for each check. */
+function nagios(outcomes: readonly Outcome[], state: State, file: boolean): string {
+  const colours = hasColours(1);
+  const word = (state: State) => colours ? `\x1b[${SGR[state]}m${state}\x1b[0m` : state;
+  // What follows a | would be read as numbers.
+  const plain = (text: string) => line(text).replaceAll("|", "/");
+  if (!file) {
+    const outcome = outcomes[0]!;
+    const { table } = outcome.check.query;
+    const name = outcome.check.name === table ? table.toUpperCase() : outcome.check.name;
+    const numbers = outcome.rows === undefined ? "" : ` | ${performanceData(outcome, "rows")}`;
+    return `${plain(name)} ${word(state)} - ${plain(outcome.text)}${numbers}\n`;
+  }
+  const tally = (["UNKNOWN", "CRITICAL", "WARNING", "OK"] as const)
+    .map((state) => [outcomes.filter((outcome) => outcome.state === state).length, state.toLowerCase()] as const)
+    .filter(([count]) => count > 0).map((part) => part.join(" ")).join(", ");
+  const numbers = outcomes.map((outcome) => performanceData(outcome, outcome.check.name)).join(" ");
+  const lines = outcomes.map(({ check, state, text }) => `${word(state)} ${plain(check.name)}: ${plain(text)}\n`);
+  return `CHECKS ${word(state)} - ${tally} | ${numbers}\n${lines.join("")}`;
+}
+
+function json(outcomes: readonly Outcome[], state: State): string {
+  const lines = outcomes.map(({ check: { name, query, warn, crit }, state, rows, text }) =>
+    JSON.stringify({
+      name,
+      table: query.table,
+      where: query.where ?? null,
+      state,
+      rows: rows ?? null,
+      warn: warn?.text ?? null,
+      crit: crit?.text ?? null,
+      text,
+    })
+  );
+  return `{"state":"${state}","checks":[\n${lines.join(",\n")}\n]}\n`;
+}
+
+/** Test Anything Protocol, version 13; the diagnosis is YAML, of which a JSON string is a part. */
+function tap(outcomes: readonly Outcome[]): string {
+  const lines = outcomes.map(({ check, state, rows, text }, i) => {
+    const name = line(check.name).replaceAll("\\", "\\\\").replaceAll("#", "\\#");
+    if (state === "OK") return `ok ${i + 1} - ${name}\n`;
+    const diagnosis = {
+      message: text,
+      state,
+      rows: rows ?? null,
+      warn: check.warn?.text ?? null,
+      crit: check.crit?.text ?? null,
+    };
+    const yaml = Object.entries(diagnosis).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}\n`).join("");
+    return `not ok ${i + 1} - ${name}\n  ---\n${yaml}  ...\n`;
+  });
+  return `TAP version 13\n1..${outcomes.length}\n${lines.join("")}`;
+}
+
+const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+
+/** The XML that CI systems know as JUnit's: a failed check is a failure, one that could not look an error. */
+function junit(outcomes: readonly Outcome[]): string {
+  const text = (text: string) => line(text).toWellFormed().replace(/[&<>"]|[\ufffe\uffff]/g, (char) => ENTITIES[char] ?? "?");
+  const seconds = (ms: number) => (ms / 1000).toFixed(3);
+  const count = (...states: State[]) => outcomes.filter(({ state }) => states.includes(state)).length;
+  const cases = outcomes.map(({ check, state, text: message, time }) => {
+    const open = `    <testcase classname="task-iter.${text(check.query.table)}" name="${text(check.name)}" time="${
+      seconds(time)
+    }"`;
+    if (state === "OK") return `${open}/>\n`;
+    const kind = state === "UNKNOWN" ? "error" : "failure";
+    return `${open}>\n      <${kind} type="${state}" message="${text(message)}"/>\n    </testcase>\n`;
+  });
+  const total = seconds(outcomes.reduce((sum, { time }) => sum + time, 0));
+  const counts = `tests="${outcomes.length}" failures="${count("WARNING", "CRITICAL")}" errors="${
+    count("UNKNOWN")
+  }" time="${total}"`;
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${counts}>\n  <testsuite name="task-iter" ${counts}>\n` +
+    `${cases.join("")}  </testsuite>\n</testsuites>\n`;
+}
+
+/** The whole report. `file`: it is about a file of checks, which may be many. */
+export function report(outcomes: readonly Outcome[], state: State, format: ReportFormat, file: boolean): string {
+  switch (format) {
+    case "nagios":
+      return nagios(outcomes, state, file);
+    case "json":
+      return json(outcomes, state);
+    case "tap":
+      return tap(outcomes);
+    case "junit":
+      return junit(outcomes);
+  }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** `--interval`: the same query again and again, by programs loaded once. */
+
+import type { Libraries, Program } from "../native/program.ts";
+import { type Plan, plan, type Query } from "../query/plan.ts";
+import { chunks } from "../stream.ts";
+import { Interrupted, isTerminal, ReaderGone, say, write } from "./output.ts";
+import { header, load, type Show, stats, summary } from "./read.ts";
+
+const NEWLINE = 10;
+
+/** What a pipe takes whole or not at all (pipe(7)). */
+const PIPE_BUF = 4096;
+
+/** Milliseconds that a reader has after Ctrl-C to take the rest of a snapshot. */
+const GRACE = 100;
+
+const FOREVER = 0x7fffffff;
+
+/**
+ * Writes a snapshot so that at any moment only whole lines are out. After a signal the rest follows as long as the reader takes
+ * it, so that what ends is a whole snapshot where that is possible at all.
+ *
+ * @throws {Interrupted} a signal came
+ * @throws {ReaderGone} a closed pipe
+ */
+function deliver(program: Program, bytes: Uint8Array): void {
+  let [interrupted, deadline] = [0, 0];
+  for (let at = 0; at < bytes.length;) {
+    let end = Math.min(at + PIPE_BUF, bytes.length);
+    if (end < bytes.length) {
+      const line = bytes.lastIndexOf(NEWLINE, end - 1) + 1;
+      end = line > at ? line : bytes.indexOf(NEWLINE, end) + 1 || bytes.length;
+    }
+    for (let writable = false; !writable;) {
+      const left = interrupted ? deadline - performance.now() : FOREVER;
+      if (left <= 0) throw new Interrupted(interrupted);
+      const { state, signal } = program.wait(1, end - at, Math.ceil(left));
+      if (signal && !interrupted) [interrupted, deadline] = [signal, performance.now() + GRACE];
+      if (state === "gone") throw interrupted ? new Interrupted(interrupted) : new ReaderGone();
+      writable = state === "writable";
+    }
+    write(bytes.subarray(at, end));
+    at = end;
+  }
+  if (interrupted) throw new Interrupted(interrupted);
+}
+
+/** Sleeps until `time`, or until nobody is there to see what comes next. */
+function sleepUntil(program: Program, time: number): void {
+  for (;;) {
+    const left = time - performance.now();
+    const { state, signal } = program.wait(1, 0, Math.max(0, Math.ceil(left)));
+    if (signal) throw new Interrupted(signal);
+    if (state === "gone") throw new ReaderGone();
+    if (left <= 0) return;
+  }
+}
+
+/** A pass to its end: nothing of it is written before. */
+function snapshot(program: Program, planned: Plan, show: Show, withHeader: boolean): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const encoder = new TextEncoder();
+  if (withHeader) parts.push(encoder.encode(header(planned, show.format)));
+  for (const chunk of chunks(program, show.format)) {
+    parts.push(chunk.slice());
+    const { signal } = program.wait(-1, 0, 0);
+    if (signal) throw new Interrupted(signal);
+  }
+  if (planned.summary) parts.push(encoder.encode(summary(planned, program.progress().rows)));
+  const whole = new Uint8Array(parts.reduce((size, { length }) => size + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** A duration as a user would write it. */
+const seconds = (ms: number) => ms < 1000 ? `${ms}ms` : `${ms / 1000}s`;
+
+/**
+ * The snapshot as a screen: its first lines, each cut by the terminal at its right edge (wrapping is off meanwhile), drawn over
+ * the one before.
+ */
+function screen(bytes: Uint8Array, planned: Plan, show: Show, first: boolean): Uint8Array {
+  const [columns, rows] = process.stdout.getWindowSize?.() ?? [80, 24];
+  const time = new Date().toTimeString().slice(0, 8);
+  const left = `Every ${seconds(show.interval)}: ${planned.table.name}`;
+  const lines = [left.slice(0, columns - 9).padEnd(columns - 9) + " " + time, "", ...new TextDecoder().decode(bytes).split("\n")];
+  if (lines.at(-1) === "") lines.pop();
+  const shown = lines.slice(0, rows - 1).map((line) => `${line}\x1b[K\n`).join("");
+  return new TextEncoder().encode(`${first ? "\x1b[2J" : ""}\x1b[?7l\x1b[H${shown}\x1b[J\x1b[?7h`);
+}
+
+/**
+ * Reads `query` every `show.interval` and writes each snapshot whole. The times are multiples of the interval after the first
+ * pass; one that passes while a slow pass runs is left out.
+ *
+ * @throws {Interrupted} a signal came
+ * @throws as {@linkcode read}
+ */
+export function watch(libraries: Libraries, query: Query, show: Show): void {
+  const planned = plan(query, show.format, show.format === "jsonl");
+  const started = performance.now();
+  using program = load(libraries, planned, show.verbose);
+  const loaded = performance.now();
+  program.interrupts();
+  const redraw = show.format === "text" && isTerminal(1) && process.env.TERM !== "dumb";
+  const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
+  try {
+    for (let pass = 0, tick = 0; pass < (show.count || Infinity); pass++) {
+      sleepUntil(program, loaded + tick * show.interval);
+      const begun = performance.now();
+      program.stamp(new Date().toISOString());
+      const bytes = snapshot(program, planned, show, show.header && (pass === 0 || show.format === "text"));
+      total.walk += performance.now() - begun;
+      total.bytes += bytes.length;
+      const progress = program.progress();
+      total.rows += progress.rows;
+      total.walked += progress.walked;
+      deliver(program, redraw ? screen(bytes, planned, show, pass === 0) : bytes);
+      tick = Math.max(tick + 1, Math.ceil((performance.now() - loaded) / show.interval));
+    }
+  } finally {
+    if (show.stats) say(stats(total));
+  }
+}

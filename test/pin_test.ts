@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+import { deepStrictEqual as equal, match, ok } from "node:assert";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, rmdirSync, unlinkSync } from "node:fs";
+import { Program } from "../src/native/program.ts";
+import { libraries } from "../src/mod.ts";
+import { plan } from "../src/query/plan.ts";
+import { Fixture, rows, run, taskIter, TemporaryFolder } from "./support.ts";
+
+/** A folder in bpffs; the pins in it go with it. */
+class PinFolder implements Disposable {
+  readonly path = `/sys/fs/bpf/task_iter_test_${Deno.pid}`;
+  constructor() {
+    mkdirSync(this.path);
+  }
+  [Symbol.dispose](): void {
+    for (const { name } of Deno.readDirSync(this.path)) unlinkSync(`${this.path}/${name}`);
+    rmdirSync(this.path);
+  }
+}
+
+const cat = (path: string) => run("cat", [path]);
+
+Deno.test("a pinned query gives fresh, complete rows with no task-iter running", async () => {
+  await using fixture = await Fixture.start("name", "pinned");
+  using folder = new PinFolder();
+  const path = `${folder.path}/files`;
+  const where = "comm == pinned || comm == pinned-later";
+  equal(taskIter("pin", "files", path, "--where", where, "-c", "pid,fd", "--format=json"), { status: 0, stdout: "", stderr: "" });
+  const read = () => {
+    const { status, stdout } = cat(path);
+    equal(status, 0);
+    return stdout.trimEnd().split("\n").filter((line) => line).map((line) => JSON.parse(line));
+  };
+  const expected = rows("files", "--where", where, "-c", "pid,fd");
+  ok(expected.length > 0 && expected.every(({ pid }) => pid === fixture.pid));
+  equal(read(), expected);
+  await using later = await Fixture.start("name", "pinned-later");
+  ok(read().some(({ pid }) => pid === later.pid));
+});
+
+Deno.test("csv and text are pinned as rows without a header", async () => {
+  await using fixture = await Fixture.start("name", "pinned");
+  using folder = new PinFolder();
+  for (const format of ["csv", "text"]) {
+    const query = ["files", "--pid", String(fixture.pid), "-c", "pid,fd,type"];
+    equal(taskIter("pin", query[0]!, `${folder.path}/${format}`, ...query.slice(1), "--format", format).status, 0);
+    equal(cat(`${folder.path}/${format}`).stdout, taskIter(...query, "--format", format, "--no-header").stdout);
+  }
+});
+
+Deno.test("pin --list shows each query in words, unpin removes it and nothing else", () => {
+  using folder = new PinFolder();
+  const path = `${folder.path}/open`;
+  const where = `path ~ "/it's/*" && fd > 2`;
+  equal(taskIter("pin", "files", path, "-w", where, "--comm", "a b", "-f", "csv").status, 0);
+  const listed = JSON.parse(taskIter("pin", "--list", "--format=json").stdout) as { path: string; query: string }[];
+  const { query } = listed.find((pin) => pin.path === path)!;
+  equal(query, `files --format=csv --where='path ~ "/it'\\''s/*" && fd > 2' --comm='a b'`);
+  // The words are a command line.
+  equal(run("bash", ["-c", `set -- ${query}; printf '%s\n' "$3"`]).stdout, `--where=${where}\n`);
+  match(taskIter("pin", "--list").stdout, /^PATH +QUERY\n/);
+  equal(taskIter("unpin", path), { status: 0, stdout: "", stderr: "" });
+  ok(!existsSync(path));
+  const again = taskIter("unpin", path);
+  equal([again.status, again.stdout], [2, ""]);
+  match(again.stderr, /is no query that task-iter has pinned/);
+  // A map of somebody else.
+  const map = `${folder.path}/map`;
+  const create = ["map", "create", map, "type", "array", "key", "4", "value", "4", "entries", "1", "name", "other"];
+  equal(run("bpftool", create).status, 0);
+  equal(taskIter("unpin", map).status, 2);
+  ok(existsSync(map));
+});
+
+Deno.test("what cannot be pinned is refused in one line that says what to do", () => {
+  using folder = new TemporaryFolder();
+  using pins = new PinFolder();
+  const refused = (status: number, message: RegExp, ...args: string[]) => {
+    const result = taskIter("pin", ...args);
+    equal([result.status, result.stdout], [status, ""], args.join(" "));
+    match(result.stderr, message);
+    equal(result.stderr.split("\n").length, 2);
+  };
+  refused(2, /is not in a BPF file system.* mount -t bpf bpf \/sys\/fs\/bpf$/m, "files", `${folder.path}/x`);
+  ok(!existsSync(`${folder.path}/x`));
+  refused(2, /ENOENT/, "files", `${pins.path}/nowhere/x`);
+  refused(1, /a name in bpffs has no dot/, "files", `${pins.path}/x.csv`);
+  refused(2, /no table fils \(did you mean files\?\)/, "fils", `${pins.path}/x`);
+  refused(2, /needs a TABLE and a PATH/, "files");
+  equal(taskIter("pin", "files", `${pins.path}/x`).status, 0);
+  refused(1, /is there already: task-iter unpin/, "files", `${pins.path}/x`);
+});
+
+/** What `readers` at once read from `path`, `times` each. */
+async function readTogether(path: string, readers: number, times: number): Promise<string[]> {
+  const outputs = await Promise.all(Array.from({ length: readers }, async () => {
+    const child = spawn("sh", [
+      "-c",
+      'i=0; while [ $i -lt "$2" ]; do cat "$1" || exit 1; echo ==; i=$((i + 1)); done',
+      "sh",
+      path,
+      String(times),
+    ]);
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (data) => output += data);
+    let errors = "";
+    child.stderr.setEncoding("utf8").on("data", (data) => errors += data);
+    const [status] = await once(child, "close");
+    equal([status, errors], [0, ""]);
+    return output.split("==\n").slice(0, -1);
+  }));
+  return outputs.flat();
+}
+
+// The light program takes turns by an atomic exchange, the one for older kernels under a spin lock.
+for (const libbpf of [false, true]) {
+  Deno.test(`many readers at once each get whole rows (${libbpf ? "libbpf" : "light skeleton"})`, async () => {
+    await using fixture = await Fixture.start("name", "shared");
+    using folder = new PinFolder();
+    const path = `${folder.path}/shared`;
+    {
+      const columns = ["comm", "pid", "fd", "type", "path", "file_ops"];
+      const query = { table: "files", columns, where: `pid == ${fixture.pid}` };
+      const { request } = plan(query, "jsonl", false, "files");
+      using program = Program.load(libraries, { ...request, libbpf });
+      equal(program.light, !libbpf);
+      program.pin(path);
+    }
+    const expected = cat(path).stdout;
+    ok(expected.includes(`"pid":${fixture.pid},`));
+    for (const output of await readTogether(path, 12, 20)) equal(output, expected);
+  });
+
+  Deno.test(`long outputs read at once are whole (${libbpf ? "libbpf" : "light skeleton"})`, async () => {
+    using folder = new PinFolder();
+    const path = `${folder.path}/shared`;
+    {
+      const { request } = plan({ table: "files", columns: ["pid", "fd", "type", "path"] }, "jsonl", false, "files");
+      using program = Program.load(libraries, { ...request, libbpf });
+      program.pin(path);
+    }
+    for (const output of await readTogether(path, 12, 5)) {
+      const seen = output.trimEnd().split("\n").map((line) => JSON.parse(line)).map((row) => {
+        equal(Object.keys(row), ["pid", "fd", "type", "path"]);
+        return `${row.pid} ${row.fd}`;
+      });
+      ok(seen.includes(`${Deno.pid} 0`));
+      equal(new Set(seen).size, seen.length);
+    }
+  });
+}
