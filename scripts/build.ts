@@ -8,7 +8,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { build as bundle, type Plugin } from "esbuild";
-import { ARCHITECTURES, architectureOf, bunOf, foreign, libraryFolder } from "./architecture.ts";
+import { architectureOf, ARCHITECTURES, bunOf, foreign, libraryFolder } from "./architecture.ts";
 import { unpacked } from "./debian.ts";
 
 const root = new URL("..", import.meta.url).pathname;

@@ -4,39 +4,34 @@
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import { basename, dirname } from "node:path";
+import { type Architecture, ARCHITECTURES, bunOf, foreign, libraryFolder } from "../../scripts/architecture.ts";
 import { kernelOf, unpacked } from "../../scripts/debian.ts";
 
-/** What differs between architectures. Each has two serial lines: the kernel's console, and what the suite says. */
+/** QEMU's machines. Each has two serial lines: the kernel's console, and what the suite says. */
 const MACHINES = {
   x64: {
-    debian: "amd64",
-    gnu: "x86_64",
     qemu: "qemu-system-x86_64",
     packages: ["qemu-system-x86"],
-    // /dev/kvm is not always what it seems; emulation works everywhere.
-    machine: ["-accel", "tcg", "-cpu", "max"],
+    machine: ["-cpu", "max"],
     results: (file: string) => ["-serial", `file:${file}`],
     lines: ["ttyS0", "ttyS1"],
   },
   arm64: {
-    debian: "arm64",
-    gnu: "aarch64",
     qemu: "qemu-system-aarch64",
     packages: ["qemu-system-arm", "libc6-arm64-cross"],
-    // To emulate the pointer authentication that the architecture describes takes longer than all other work.
-    machine: ["-machine", "virt", "-accel", "tcg", "-cpu", "max,pauth-impdef=on"],
+    // pauth-impdef: the architecture's own algorithm for signed pointers is slow in software (QEMU, "Arm CPU Features").
+    machine: ["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
     results: (file: string) => ["-chardev", `file,id=results,path=${file}`, "-device", "pci-serial,chardev=results"],
     lines: ["ttyAMA0", "ttyS0"],
   },
 } as const;
 
-export type Architecture = keyof typeof MACHINES;
-
-/** The folder of build/ with the libraries for the architecture. */
-export const libraryFolder = (architecture: Architecture): string => `build/${MACHINES[architecture].gnu}/`;
-
-/** Debian's packages that this machine needs to emulate one. */
-export const packages = (architecture: Architecture): readonly string[] => MACHINES[architecture].packages;
+/** Debian's packages that this machine needs to emulate one of that architecture. */
+export const packages = (architecture: Architecture): readonly string[] => [
+  ...MACHINES[architecture].packages,
+  ...foreign(architecture) ? [] : ["busybox-static"],
+  "cpio",
+];
 
 const init = ([console, results]: readonly [string, string]) =>
   `#!/bin/busybox sh
@@ -48,7 +43,7 @@ mount -t devtmpfs dev /dev
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/one/two
 ifconfig lo up
-BUN_BE_BUN=1 /task-iter run /suite.js /task-iter /lib/task-iter > /dev/${results} 2> /dev/${console}
+/bun run /suite.js /task-iter /lib/task-iter > /dev/${results} 2> /dev/${console}
 poweroff -f
 `;
 
@@ -63,25 +58,25 @@ function needed(executable: string, gnu: string): [string, string][] {
   });
 }
 
-/** An initial RAM file system that is the whole machine: the executable, its libraries, busybox and the suite. */
+/** An initial RAM file system that is the whole machine: the executable, its libraries, busybox, the suite and what runs it. */
 export function initramfs(folder: string, architecture: Architecture, executable: string, suite: string): string {
-  const { debian, gnu, lines } = MACHINES[architecture];
-  const libraries = new URL(`../../${libraryFolder(architecture)}`, import.meta.url).pathname;
+  const { debian, gnu } = ARCHITECTURES[architecture];
+  const libraries = libraryFolder(architecture);
   const root = `${folder}/root`;
   const copy = (from: string, to: string): void => {
     fs.mkdirSync(dirname(root + to), { recursive: true });
     fs.copyFileSync(from, root + to);
   };
   for (const name of ["proc", "sys", "dev", "tmp"]) fs.mkdirSync(`${root}/${name}`, { recursive: true });
-  const foreign = architecture !== process.arch;
-  copy(`${foreign ? unpacked("bookworm", debian, ["busybox-static"]) : ""}/bin/busybox`, "/bin/busybox");
+  copy(`${foreign(architecture) ? unpacked("bookworm", debian, ["busybox-static"]) : ""}/bin/busybox`, "/bin/busybox");
   copy(executable, "/task-iter");
   copy(suite, "/suite.js");
+  copy(bunOf(architecture), "/bun");
   for (const name of fs.readdirSync(libraries)) {
     if (/\.so(\.1)?$/.test(name)) copy(libraries + name, `/lib/task-iter/${name}`);
   }
   for (const [there, here] of needed(executable, gnu)) copy(here, there);
-  fs.writeFileSync(`${root}/init`, init(lines), { mode: 0o755 });
+  fs.writeFileSync(`${root}/init`, init(MACHINES[architecture].lines), { mode: 0o755 });
   const names = execFileSync("find", ["."], { cwd: root });
   const image = `${folder}/initramfs`;
   execFileSync("cpio", ["--quiet", "-o", "-H", "newc", "-F", image], {
@@ -101,10 +96,23 @@ export async function boot(
   initramfs: string,
   seconds: number,
 ): Promise<{ results: string; console: string }> {
-  const { debian, qemu, machine, results, lines } = MACHINES[architecture];
+  const { qemu, machine, results, lines } = MACHINES[architecture];
+  const kernel = kernelOf(suite, ARCHITECTURES[architecture].debian);
   const files = fs.mkdtempSync(`${folder}/machine-`);
-  const image = ["-kernel", kernelOf(suite, debian), "-initrd", initramfs, "-append", `console=${lines[0]} quiet panic=-1`];
-  const rest = ["-m", "3072", "-display", "none", "-nodefaults", "-no-reboot", "-serial", `file:${files}/console`];
+  const image = ["-kernel", kernel, "-initrd", initramfs, "-append", `console=${lines[0]} quiet panic=-1`];
+  // /dev/kvm is not always what it seems; emulation works everywhere.
+  const rest = [
+    "-accel",
+    "tcg",
+    "-m",
+    "3072",
+    "-display",
+    "none",
+    "-nodefaults",
+    "-no-reboot",
+    "-serial",
+    `file:${files}/console`,
+  ];
   const child = spawn(qemu, [...machine, ...rest, ...results(`${files}/results`), ...image], {
     stdio: ["ignore", "ignore", "inherit"],
   });

@@ -10,14 +10,15 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { build } from "esbuild";
 import { Unavailable } from "../../scripts/debian.ts";
-import { type Architecture, boot, initramfs, libraryFolder, packages } from "./machine.ts";
+import { architectureOf, bunOf, libraryFolder } from "../../scripts/architecture.ts";
+import { boot, initramfs, packages } from "./machine.ts";
 import type { Result } from "./result.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const arm64 = Deno.args.includes("--arm64");
-const architecture = arm64 ? "arm64" : process.arch as Architecture;
+const architecture = architectureOf(arm64 ? "arm64" : process.arch);
 const executable = `${root}dist/task-iter${arm64 ? "-arm64" : ""}`;
-const libraries = root + libraryFolder(architecture);
+const libraries = libraryFolder(architecture);
 
 /** Seconds. Boots and the suite take 20 to 120, for another architecture some times as many; what takes longer hangs. */
 const LIMIT = arm64 ? 1200 : 280;
@@ -29,8 +30,10 @@ const chosen = SUITES.filter((name) => Deno.args.includes(name));
 interface Run {
   where: string;
   results: Result[];
-  /** Why there are no results, or not all. */
+  /** Why there are not all results. */
   trouble: string | undefined;
+  /** Why there is no such machine. */
+  unavailable: string | undefined;
   seconds: number;
 }
 
@@ -39,25 +42,24 @@ const parse = (text: string): Result[] => text.split("\n").filter((line) => line
 /** One run of the suite; `start` gives what it said and what else there is to say when it did not come to its end. */
 async function run(where: string, start: () => Promise<{ results: string; console: string }>): Promise<Run> {
   const began = performance.now();
-  let [results, trouble]: [Result[], string | undefined] = [[], undefined];
+  const seconds = () => Math.round((performance.now() - began) / 1000);
   try {
     const said = await start();
-    results = parse(said.results);
-    if (results.at(-1)?.kind !== "end") {
-      trouble = `the suite did not come to its end:\n${said.console.trimEnd().split("\n").slice(-20).join("\n")}`;
-    }
+    const results = parse(said.results);
+    const ended = results.at(-1)?.kind === "end";
+    const trouble = `the suite did not come to its end:\n${said.console.trimEnd().split("\n").slice(-20).join("\n")}`;
+    return { where, results, trouble: ended ? undefined : trouble, unavailable: undefined, seconds: seconds() };
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    trouble = error.message;
+    return { where, results: [], trouble: undefined, unavailable: error.message, seconds: seconds() };
   }
-  return { where, results, trouble, seconds: Math.round((performance.now() - began) / 1000) };
 }
 
 /** The suite on the kernel that runs here. */
 async function here(suite: string): Promise<{ results: string; console: string }> {
   if (process.getuid?.() !== 0) throw new Unavailable("not root");
-  const env = { PATH: process.env.PATH, BUN_BE_BUN: "1" };
-  const child = spawn(executable, ["run", suite, executable, libraries], { env, timeout: LIMIT * 1000 });
+  const env = { PATH: process.env.PATH };
+  const child = spawn(bunOf(architecture), ["run", suite, executable, libraries], { env, timeout: LIMIT * 1000 });
   const said = { results: "", console: "" };
   child.stdout.on("data", (data) => said.results += data);
   child.stderr.on("data", (data) => said.console += data);
@@ -65,23 +67,23 @@ async function here(suite: string): Promise<{ results: string; console: string }
   return said;
 }
 
-/** How a run went; a run without results is one skipped. */
-function count({ where, results, trouble }: Run): { release: string; passed: number; failed: number; skipped: number } {
+/** How a run went; one without a machine is one skipped. */
+function count({ where, results, trouble, unavailable }: Run) {
   const release = results.find((result) => result.kind === "kernel")?.release ?? where;
   const of = (kind: Result["kind"]) => results.filter((result) => result.kind === kind).length;
-  const skipped = of("skip") + (results.length === 0 ? 1 : 0);
-  return { release, passed: of("pass"), failed: of("fail") + (trouble && results.length > 0 ? 1 : 0), skipped };
+  return { release, passed: of("pass"), failed: of("fail") + (trouble ? 1 : 0), skipped: of("skip") + (unavailable ? 1 : 0) };
 }
 
 /** Prints a run; the number of its failures and of what was left out. */
 function print(run: Run): { failed: number; skipped: number } {
-  const { where, results, trouble, seconds } = run;
+  const { where, results, trouble, unavailable, seconds } = run;
   const { release, passed, failed, skipped } = count(run);
   console.log(`${release} (${where}): ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`);
   for (const result of results) {
     if (result.kind === "fail" || result.kind === "skip") console.log(`  ${result.kind}: ${result.name}: ${result.reason}`);
   }
-  if (trouble) console.log(`  ${results.length === 0 ? "skip" : "fail"}: ${trouble}`);
+  if (trouble) console.log(`  fail: ${trouble}`);
+  if (unavailable) console.log(`  skip: ${unavailable}`);
   return { failed, skipped };
 }
 
@@ -120,13 +122,14 @@ function record(runs: Run[]): string {
 function recordTests(runs: Run[]): string {
   const results = runs.map((run) => ({ ...count(run), ...run }));
   const cell = (text: string) => text.split("\n")[0]!.replaceAll("|", "\\|");
-  const notes = results.flatMap(({ results, release, trouble }) => [
+  const notes = results.flatMap(({ results, release, trouble, unavailable }) => [
     ...results.flatMap((result) =>
       result.kind === "fail" || result.kind === "skip"
         ? [`| ${release} | ${result.kind} | ${cell(result.name)} | ${cell(result.reason)} |`]
         : []
     ),
-    ...trouble === undefined ? [] : [`| ${release} | ${results.length === 0 ? "skip" : "fail"} | the run | ${cell(trouble)} |`],
+    ...trouble === undefined ? [] : [`| ${release} | fail | all of it | ${cell(trouble)} |`],
+    ...unavailable === undefined ? [] : [`| ${release} | skip | all of it | ${cell(unavailable)} |`],
   ]);
   return [
     "# The suite on arm64",
@@ -167,7 +170,7 @@ try {
   let image = "";
   let reason = "";
   try {
-    execFileSync(`${root}scripts/setup`, [...packages(architecture), "busybox-static", "cpio"], { stdio: ["ignore", 2, 2] });
+    execFileSync(`${root}scripts/setup`, packages(architecture), { stdio: ["ignore", 2, 2] });
     image = initramfs(folder, architecture, executable, suite);
   } catch (error) {
     reason = `no emulator: ${(error as Error).message.split("\n")[0]}`;
