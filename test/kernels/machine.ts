@@ -92,12 +92,12 @@ mount -t devtmpfs dev /dev
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/one/two
 ifconfig lo up
-BUN_BE_BUN=1 /task-iter run /suite.js /task-iter /lib/task-iter > /dev/ttyS1 2> /dev/ttyS0
+/bun run /suite.js /task-iter /lib/task-iter > /dev/ttyS1 2> /dev/ttyS0
 poweroff -f
 `;
 
-/** An initial RAM file system that is the whole machine: the executable, its libraries, busybox and the suite. */
-export function initramfs(folder: string, executable: string, libraries: string, suite: string): string {
+/** An initial RAM file system that is the whole machine: the executable, its libraries, busybox, the suite and what runs it. */
+export function initramfs(folder: string, executable: string, libraries: string, suite: string, bun: string): string {
   const root = `${folder}/root`;
   const copy = (from: string, to: string): void => {
     fs.mkdirSync(dirname(root + to), { recursive: true });
@@ -107,6 +107,7 @@ export function initramfs(folder: string, executable: string, libraries: string,
   copy("/bin/busybox", "/bin/busybox");
   copy(executable, "/task-iter");
   copy(suite, "/suite.js");
+  copy(bun, "/bun");
   for (const name of fs.readdirSync(libraries)) {
     if (/\.so(\.1)?$/.test(name)) copy(libraries + name, `/lib/task-iter/${name}`);
   }

@@ -14,6 +14,7 @@ import type { Result } from "./result.ts";
 const root = new URL("../../", import.meta.url).pathname;
 const executable = `${root}dist/task-iter`;
 const libraries = `${root}build/x86_64/`;
+const bun = `${root}node_modules/.bin/bun`;
 
 /** Boots and the suite take 20 to 120 seconds; what takes longer hangs. */
 const LIMIT = 280;
@@ -25,8 +26,10 @@ const chosen = SUITES.filter((name) => Deno.args.includes(name));
 interface Run {
   where: string;
   results: Result[];
-  /** Why there are no results, or not all. */
+  /** Why there are not all results. */
   trouble: string | undefined;
+  /** Why there is no such machine. */
+  unavailable: string | undefined;
   seconds: number;
 }
 
@@ -35,25 +38,24 @@ const parse = (text: string): Result[] => text.split("\n").filter((line) => line
 /** One run of the suite; `start` gives what it said and what else there is to say when it did not come to its end. */
 async function run(where: string, start: () => Promise<{ results: string; console: string }>): Promise<Run> {
   const began = performance.now();
-  let [results, trouble]: [Result[], string | undefined] = [[], undefined];
+  const seconds = () => Math.round((performance.now() - began) / 1000);
   try {
     const said = await start();
-    results = parse(said.results);
-    if (results.at(-1)?.kind !== "end") {
-      trouble = `the suite did not come to its end:\n${said.console.trimEnd().split("\n").slice(-20).join("\n")}`;
-    }
+    const results = parse(said.results);
+    const ended = results.at(-1)?.kind === "end";
+    const trouble = `the suite did not come to its end:\n${said.console.trimEnd().split("\n").slice(-20).join("\n")}`;
+    return { where, results, trouble: ended ? undefined : trouble, unavailable: undefined, seconds: seconds() };
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    trouble = error.message;
+    return { where, results: [], trouble: undefined, unavailable: error.message, seconds: seconds() };
   }
-  return { where, results, trouble, seconds: Math.round((performance.now() - began) / 1000) };
 }
 
 /** The suite on the kernel that runs here. */
 async function here(suite: string): Promise<{ results: string; console: string }> {
   if (process.getuid?.() !== 0) throw new Unavailable("not root");
-  const env = { PATH: process.env.PATH, BUN_BE_BUN: "1" };
-  const child = spawn(executable, ["run", suite, executable, libraries], { env, timeout: LIMIT * 1000 });
+  const env = { PATH: process.env.PATH };
+  const child = spawn(bun, ["run", suite, executable, libraries], { env, timeout: LIMIT * 1000 });
   const said = { results: "", console: "" };
   child.stdout.on("data", (data) => said.results += data);
   child.stderr.on("data", (data) => said.console += data);
@@ -62,16 +64,17 @@ async function here(suite: string): Promise<{ results: string; console: string }
 }
 
 /** Prints a run; the number of its failures and of what was left out. */
-function print({ where, results, trouble, seconds }: Run): { failed: number; skipped: number } {
+function print({ where, results, trouble, unavailable, seconds }: Run): { failed: number; skipped: number } {
   const release = results.find((result) => result.kind === "kernel")?.release ?? where;
   const of = (kind: Result["kind"]) => results.filter((result) => result.kind === kind);
-  const skipped = of("skip").length + (results.length === 0 ? 1 : 0);
-  const failed = of("fail").length + (trouble && results.length > 0 ? 1 : 0);
+  const skipped = of("skip").length + (unavailable ? 1 : 0);
+  const failed = of("fail").length + (trouble ? 1 : 0);
   console.log(`${release} (${where}): ${of("pass").length} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`);
   for (const result of results) {
     if (result.kind === "fail" || result.kind === "skip") console.log(`  ${result.kind}: ${result.name}: ${result.reason}`);
   }
-  if (trouble) console.log(`  ${results.length === 0 ? "skip" : "fail"}: ${trouble}`);
+  if (trouble) console.log(`  fail: ${trouble}`);
+  if (unavailable) console.log(`  skip: ${unavailable}`);
   return { failed, skipped };
 }
 
@@ -123,7 +126,7 @@ try {
   let reason = "";
   try {
     execFileSync(`${root}scripts/setup`, ["qemu-system-x86", "busybox-static", "cpio"], { stdio: ["ignore", 2, 2] });
-    image = initramfs(folder, executable, libraries, suite);
+    image = initramfs(folder, executable, libraries, suite, bun);
   } catch (error) {
     reason = `no emulator: ${(error as Error).message.split("\n")[0]}`;
   }
