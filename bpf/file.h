@@ -5,15 +5,26 @@
 #ifndef DESCRIBE
 
 #include "row.h"
+#include "symbol.h"
 
 /* Iterators may call bpf_d_path since 5.12, which has bpf_check_mtu for its mark. */
+#ifdef BOUNDED_LOOPS
 #define HAVE_D_PATH bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu)
+#else
+#define HAVE_D_PATH true
+#endif
+
+#ifdef BOUNDED_LOOPS
+#include "path.h"
+#else
+#define walked_path(file) (-1)
+#endif
 
 /* Without the NUL; -ENAMETOOLONG where /proc has the same. */
 static __always_inline long path_of(struct file *file)
 {
 	if (!HAVE_D_PATH)
-		return -1;
+		return walked_path(ADDRESS(file));
 	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
 }
 

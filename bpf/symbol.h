@@ -9,7 +9,11 @@
  * bpf_snprintf came in 5.13. Before, only bpf_seq_printf knows symbols, %pB alone, and what it writes cannot be had back: stacks go
  * out in pieces, between them the symbols; other symbols are absent, and none can be compared.
  */
+#ifdef BOUNDED_LOOPS
 #define HAVE_SNPRINTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_snprintf)
+#else
+#define HAVE_SNPRINTF true
+#endif
 
 /* A kernel pointer as a plain number, which is all that a global function takes. */
 static volatile u64 plain;

@@ -17,6 +17,9 @@
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
  *
  * FILTER leaves the program when the predicate does not hold; WRITE writes the row.
+ *
+ * With -DPLAIN_QUERY the program knows nothing but the columns shown by default and no predicate. The verifier drops what a query does
+ * not need, but only after the kernel has relocated and checked it: the programs of files and tasks load in a third of the time.
  */
 #ifndef TASK_ITER_TABLE_H
 #define TASK_ITER_TABLE_H
@@ -137,6 +140,9 @@ struct word {
 			return 0;                                            \
 	}
 
+#ifdef PLAIN_QUERY
+#define FILTER do { } while (0)
+#else
 #define FILTER                                                               \
 	do {                                                                 \
 		u64 truth = 0, made = 0;                                     \
@@ -144,6 +150,7 @@ struct word {
 		FILTER_COST(1)                                               \
 		FILTER_COST(2)                                               \
 	} while (0)
+#endif
 
 /* --- the row --- */
 
@@ -232,8 +239,10 @@ static __noinline void put_hex(u64 value)
 	else                                                                 \
 		put_hex(cell_value);                                         \
 	CELL_END(name, width);
+/* 64 bits and a barrier: until 6.2 or so the verifier forgets a comparison in a 32-bit copy of the number. */
 #define cell_word(words, name, width, expression)                            \
-	u32 cell_value = (expression);                                       \
+	u64 cell_value = (u32)(expression);                                  \
+	barrier_var(cell_value);                                             \
 	CELL_BEGIN(name, width);                                             \
 	if (absent)                                                          \
 		PUT_ABSENT(0);                                               \
@@ -280,6 +289,12 @@ static __noinline void put_hex(u64 value)
 		(void)absent;                                                \
 	}
 
+#ifdef PLAIN_QUERY
+#define CELL_MORE(name, type, width, expression, doc)
+#else
+#define CELL_MORE CELL
+#endif
+
 u32 row_flushed;
 
 #define FLUSH                                                                \
@@ -308,7 +323,7 @@ u32 row_flushed;
 			u64 pass = query.pass[i];                            \
 			if (!pass)                                           \
 				break;                                       \
-			COLUMNS(CELL, CELL)                                  \
+			COLUMNS(CELL, CELL_MORE)                             \
 		}                                                            \
 		ROW_END;                                                     \
 		FLUSH;                                                       \

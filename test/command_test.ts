@@ -6,7 +6,7 @@ import { parse } from "csv-parse/sync";
 import { before } from "../src/cli/explain.ts";
 import { FORMATS } from "../src/mod.ts";
 import { tables } from "../src/query/schema.ts";
-import { executable, Fixture, root, rows, run, taskIter } from "./support.ts";
+import { executable, Fixture, root, type Row, rows, run, taskIter } from "./support.ts";
 
 /** Wrong command lines, and what must be said of them. */
 const WRONG: [string[], RegExp][] = [
@@ -203,4 +203,29 @@ Deno.test("before() orders kernel versions by their numbers", () => {
     equal([before(a, b), before(b, a.replace(/-.*/, ""))], [true, false]);
   }
   for (const same of ["5.8", "6.16"]) equal([before(`${same}.3-amd64`, same), before(same, same)], [false, false]);
+});
+
+Deno.test("doctor says what is there, agrees with tables, and fails where the default table does", () => {
+  const { status, stdout } = taskIter("doctor", "--format=json");
+  equal(status, 0);
+  const findings: Row[] = JSON.parse(stdout);
+  const found = (check: string) => findings.find((finding) => finding.check === check);
+  equal(found("kernel")!.found, Deno.osRelease());
+  const listed: Row[] = JSON.parse(taskIter("tables", "--format=json").stdout);
+  equal(
+    findings.filter(({ check }) => check.startsWith("table ")).map(({ check, ok }) => [check, ok]),
+    listed.map(({ table, available }) => [`table ${table}`, available]),
+  );
+  equal(found("table stacks")!.found, "light skeleton");
+  const unprivileged = run("setpriv", [
+    "--reuid=65534",
+    "--clear-groups",
+    "--bounding-set=-all",
+    "--inh-caps=-all",
+    executable,
+    "doctor",
+  ]);
+  equal(unprivileged.status, 3);
+  match(unprivileged.stdout, /^privileges +false CAP_BPF and CAP_PERFMON missing +run it as root/m);
+  match(unprivileged.stdout, /^table stacks +false not permitted/m);
 });

@@ -305,44 +305,6 @@ static void mode_threads(char **arguments)
 	printf("{}\n");
 }
 
-static void *wait_for_end(void *unused)
-{
-	char byte;
-
-	(void)unused;
-	while (read(0, &byte, 1) > 0)
-		;
-	_exit(0);
-}
-
-/* leaderless NUMBER: that many threads, and the first one of the process has exited. */
-static void mode_leaderless(char **arguments)
-{
-	for (int i = 1; i < atoi(arguments[0]); i++)
-		start_thread(wait_forever, NULL);
-	start_thread(wait_for_end, NULL);
-	printf("{}\n");
-	fflush(stdout);
-	syscall(SYS_exit, 0);
-}
-
-static void *own_table(void *unused)
-{
-	(void)unused;
-	check(unshare(CLONE_FILES) == 0, "unshare");
-	check(dup2(0, 200) == 200, "dup2");
-	printf("{\"tid\":%d}\n", gettid());
-	fflush(stdout);
-	return wait_forever("own table");
-}
-
-/* own-table: a thread whose descriptors are its own: there is a 200. */
-static void mode_own_table(char **arguments)
-{
-	(void)arguments;
-	start_thread(own_table, NULL);
-}
-
 static void *come_and_go(void *unused)
 {
 	char name[16];
@@ -1152,8 +1114,6 @@ static const struct {
 	{ "descriptors", mode_descriptors },
 	{ "many", mode_many },
 	{ "threads", mode_threads },
-	{ "leaderless", mode_leaderless },
-	{ "own-table", mode_own_table },
 	{ "restless", mode_restless },
 	{ "maps", mode_maps },
 	{ "programs", mode_programs },

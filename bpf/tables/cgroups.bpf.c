@@ -14,7 +14,7 @@
 	COL(path, LONG, 40, cgroup_path((u64)BPF_CORE_READ(cgroup, kn)), "Path in the hierarchy, as /proc/PID/cgroup shows it.") \
 	COL(level, U64, 5, cgroup->level, "How far below the root.")         \
 	MORE(procs, U64, 6, ({ s64 procs_ = processes_of(ADDRESS(cgroup)); absent |= procs_ < 0; procs_; }), "Processes whose first thread is in it, not below it.") \
-	MORE(populated, BOOL, 9, cgroup->nr_populated_csets + cgroup->nr_populated_domain_children + cgroup->nr_populated_threaded_children, "Whether a process is in it or below it.") \
+	MORE(populated, BOOL, 9, own_sets(cgroup) + cgroup->nr_populated_domain_children + cgroup->nr_populated_threaded_children, "Whether a process is in it or below it.") \
 	MORE(frozen, BOOL, 6, cgroup->flags & CGRP_FROZEN, "Whether it is frozen, and all below it.")
 
 TABLE(cgroups, "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.")
@@ -131,6 +131,22 @@ GLOBAL s64 processes_of(u64 address)
 	procs_first_list((u64)BPF_CORE_READ(cgroup, cset_links.next));
 	LOOP(MAX_STEPS, count_process);
 	return procs_done ? procs_count : -1;
+}
+
+/* Sets of tasks in the group itself. */
+static __noinline int sets_in_6_18(struct cgroup___6_18 *cgroup)
+{
+	return BPF_CORE_READ(cgroup, nr_populated_csets);
+}
+
+static __noinline int sets_in(struct cgroup *cgroup)
+{
+	return BPF_CORE_READ(cgroup, self.nr_populated_csets);
+}
+
+static __always_inline int own_sets(struct cgroup *cgroup)
+{
+	return bpf_core_field_exists(cgroup->self.nr_populated_csets) ? sets_in(cgroup) : sets_in_6_18((void *)cgroup);
 }
 
 SEC("iter/cgroup")

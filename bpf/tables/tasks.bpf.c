@@ -8,7 +8,7 @@
  * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light skeleton's is one; where
  * the kernel refuses it, libbpf loads the other, whose command lines are null.
  */
-#if !defined(DESCRIBE) && !defined(BOUNDED_LOOPS)
+#if !defined(DESCRIBE) && !defined(BOUNDED_LOOPS) && !defined(PLAIN_QUERY)
 #define SLEEPABLE 1
 /* Only since 6.4 the verifier wants RCU pointers of a sleepable program locked; that kernel also brought this type. */
 void bpf_rcu_read_lock(void) __attribute__((section(".ksyms"), weak));

@@ -38,12 +38,18 @@ export function missingCapabilities(): string[] {
 export const hasBtf = (): boolean => existsSync("/sys/kernel/btf/vmlinux");
 
 /**
- * Tells whether this kernel has an iterator: its BTF then has a function of that name, which the kernel looks up when a program is
- * loaded. Without BTF nothing can be loaded. Distributions carry iterators back to older kernels: the version says less.
+ * Tells whether this kernel's BTF has a name: of a type, a function, an enumerator. Distributions carry features back to older
+ * kernels, which makes the version say less.
  */
-export function iterators(): (iterator: string) => boolean {
+export function kernelHas(): (name: string) => boolean {
   const btf = hasBtf() ? readFileSync("/sys/kernel/btf/vmlinux") : Buffer.alloc(0);
-  return (iterator) => btf.includes(`\0bpf_iter_${iterator}\0`);
+  return (name) => btf.includes(`\0${name}\0`);
+}
+
+/** Tells whether this kernel has an iterator: a function of that name, which it looks up when a program is loaded. */
+export function iterators(): (iterator: string) => boolean {
+  const has = kernelHas();
+  return (iterator) => has(`bpf_iter_${iterator}`);
 }
 
 /** "none", "integrity" or "confidentiality". */

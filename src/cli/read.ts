@@ -57,9 +57,9 @@ export function load(libraries: Libraries, plan: Plan, verbose: boolean): Progra
   return program;
 }
 
-/** What a text ends with, as the tutorial's. */
-export function summary({ table }: Plan, rows: number): string {
-  return `\n=== Summary: ${rows} ${table.plural} shown ===\n`;
+/** What a text ends with, as the tutorial's, after an empty line: a block ends with one of its own. */
+export function summary({ table, blocks }: Plan, rows: number): string {
+  return `${blocks ? "" : "\n"}=== Summary: ${rows} ${table.plural} shown ===\n`;
 }
 
 /** The line of `--stats`; times in milliseconds. */

@@ -2,10 +2,11 @@
 /** What task-iter does besides reading a table. Only the one that was typed is set up: a plain read does not pay for them. */
 
 import { type Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import { FORMATS, type Libraries } from "../native/program.ts";
+import { type Format, FORMATS, type Libraries } from "../native/program.ts";
 import { UsageError } from "../query/plan.ts";
 import { check, STATES } from "./check.ts";
 import { completions, SHELLS } from "./completions.ts";
+import { doctor } from "./doctor.ts";
 import { mapFor } from "./map.ts";
 import { oneOf, positive } from "./options.ts";
 import { write } from "./output.ts";
@@ -116,11 +117,18 @@ export function addSubcommands(
   add("unpin", "remove such a file", (command) => {
     command.argument("<path>").helpOption("-h, --help", "this help").action((path) => unpin(libraries, path));
   });
+  add("doctor", "what this kernel and these privileges allow", (command) => {
+    command.addOption(new Option("-f, --format <format>", "output format").choices(FORMATS).argParser(oneOf(FORMATS)))
+      .helpOption("-h, --help", "this help").addHelpText("after", DOCTOR_HELP)
+      .action(({ format }) => doctor(libraries, format ?? program.opts().format as Format));
+  });
   add("completions", "print a completion script for a shell", (command) => {
     command.argument("<shell>", SHELLS.join(", "), oneOf(SHELLS)).helpOption("-h, --help", "this help")
       .addHelpText("after", COMPLETIONS_HELP).action((shell) => write(completions(shell, everything())));
   });
 }
+
+const DOCTOR_HELP = "\nExit status: 0 when the default table, stacks, can be read, else 3.";
 
 const COMPLETIONS_HELP = `
 Install:
@@ -129,4 +137,4 @@ Install:
   task-iter completions fish > /etc/fish/completions/task-iter.fish`;
 
 /** The names that {@linkcode addSubcommands} adds, for who wants them all. */
-export const SUBCOMMANDS: readonly string[] = ["check", "pin", "unpin", "completions"];
+export const SUBCOMMANDS: readonly string[] = ["check", "pin", "unpin", "doctor", "completions"];

@@ -39,6 +39,8 @@ export interface Request {
   format: Format;
   /** The constant query (`encode`). */
   query: Uint8Array;
+  /** It asks for columns shown by default and has no predicate: a smaller program answers it. */
+  plain?: boolean | undefined;
   /** Narrow the walk to a process or thread where the kernel can (Linux 6.1); the query's predicate must say it too. */
   pid?: number | undefined;
   tid?: number | undefined;
@@ -101,7 +103,8 @@ export class Program implements Disposable {
     const name = cstring(`${request.table.replaceAll("-", "_")}_${request.format}`);
     if (!request.libbpf) {
       try {
-        return Program.#start(libraries(`${request.table}.${request.format}.so`), name, request, true);
+        const library = `${request.table}.${request.format}${request.plain ? ".plain" : ""}.so`;
+        return Program.#start(libraries(library), name, request, true);
       } catch (error) {
         // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
         if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;

@@ -147,6 +147,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
         description,
         ...(table.name === "elems" && { cpus: possibleCpus() }),
       }),
+      plain: !predicate && columns.every(({ shown }) => shown),
       pid: walksTasks ? narrow("pid") : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
       tid: table.iterator === "task" ? narrow("tid") : undefined,

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* path.h -- what bpf_d_path says, for kernels before 5.12, which do not let an iterator call it (fs/d_path.c) */
+#ifndef TASK_ITER_PATH_H
+#define TASK_ITER_PATH_H
+
+#include "row.h"
+
+#define PATH_LEVELS 1024	/* and no path for what is deeper */
+#define PATH_NAME 256		/* NAME_MAX and a NUL */
+
+#define SOCKFS_MAGIC 0x534f434b
+#define PIPEFS_MAGIC 0x50495045
+#define NSFS_MAGIC 0x6e736673
+#define ANON_INODES_MAGIC 0x09041934
+#define DMA_BUF_FS_MAGIC 0x444d4142
+
+static u64 way_nodes[PATH_LEVELS];
+static u64 way_dentry, way_mount, way_root_dentry, way_root_mount;
+static u32 way_depth, way_length;
+
+/* One name up, or out of a mount. */
+BODY(way_up)
+{
+	struct dentry *dentry = (void *)way_dentry;
+	struct vfsmount *vfsmount = (void *)way_mount;
+	struct mount *mount, *outer;
+
+	if (way_dentry == way_root_dentry && way_mount == way_root_mount)
+		return 1;
+	if (way_dentry == (u64)BPF_CORE_READ(vfsmount, mnt_root)) {
+		mount = (void *)(way_mount - bpf_core_field_offset(struct mount, mnt));
+		outer = BPF_CORE_READ(mount, mnt_parent);
+		if (outer == mount)
+			return 1;
+		way_dentry = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		way_mount = (u64)outer + bpf_core_field_offset(struct mount, mnt);
+		return 0;
+	}
+	if (way_dentry == (u64)BPF_CORE_READ(dentry, d_parent))
+		return 1;
+	way_nodes[way_depth & (PATH_LEVELS - 1)] = way_dentry;
+	way_depth++;
+	way_dentry = (u64)BPF_CORE_READ(dentry, d_parent);
+	return way_depth >= PATH_LEVELS;
+}
+
+/* A string of the kernel to the end of source. */
+static __noinline int way_string(u64 from)
+{
+	u32 at = way_length & SOURCE_MASK;
+	long length;
+
+	if (at > SOURCE_MASK - PATH_NAME)
+		return 0;
+	length = bpf_probe_read_kernel_str(source + at, PATH_NAME, (void *)from);
+	if (length > 0)
+		way_length = at + length - 1;
+	return 0;
+}
+
+static __always_inline void way_literal(const char *text, u32 size)
+{
+	u32 at = way_length;
+
+	WORD(SOURCE(at)) = literal_word(text, 0, size);
+	WORD(SOURCE(at + 8)) = literal_word(text, 8, size);
+	way_length = at + size;
+}
+
+#define WAY_LITERAL(text) way_literal(text, sizeof(text) - 1)
+
+BODY(way_down)
+{
+	struct dentry *dentry;
+
+	if (i >= way_depth || way_length > SOURCE_MASK - PATH_NAME)
+		return 1;
+	dentry = (void *)way_nodes[way_depth - 1 - i & (PATH_LEVELS - 1)];
+	WAY_LITERAL("/");
+	way_string((u64)BPF_CORE_READ(dentry, d_name.name));
+	return 0;
+}
+
+/* "[NUMBER]" after what names a kind. */
+static __noinline int way_number(u64 number)
+{
+	WAY_LITERAL("[");
+	if (number >= E8) {
+		way_length = source_number(way_length, number / E8);
+		WORD(SOURCE(way_length)) = eight_digits(number % E8);
+		way_length += 8;
+	} else {
+		way_length = source_number(way_length, number);
+	}
+	WAY_LITERAL("]");
+	return 0;
+}
+
+/* What has no place in a tree: its file system says how it is called. */
+GLOBAL int way_without_tree(u64 address)
+{
+	struct file *file = (void *)address;
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	u64 name = (u64)BPF_CORE_READ(dentry, d_name.name), own = (u64)BPF_CORE_READ(dentry, d_fsdata);
+	u64 number = BPF_CORE_READ(file, f_inode, i_ino);
+
+	switch (BPF_CORE_READ(file, f_inode, i_sb, s_magic)) {
+	case SOCKFS_MAGIC:
+		WAY_LITERAL("socket:");
+		return way_number(number);
+	case PIPEFS_MAGIC:
+		WAY_LITERAL("pipe:");
+		return way_number(number);
+	case NSFS_MAGIC:
+		way_string((u64)BPF_CORE_READ((struct proc_ns_operations *)own, name));
+		WAY_LITERAL(":");
+		return way_number(number);
+	case ANON_INODES_MAGIC:
+		WAY_LITERAL("anon_inode:");
+		return way_string(name);
+	case DMA_BUF_FS_MAGIC:
+		WAY_LITERAL("/");
+		way_string(name);
+		WAY_LITERAL(":");
+		return way_string((u64)BPF_CORE_READ((struct dma_buf *)own, name));
+	default:
+		WAY_LITERAL("/");
+		way_string(name);
+		WAY_LITERAL(" (deleted)");
+		return 0;
+	}
+}
+
+/* The path of a struct file into source; its length, or -1. */
+GLOBAL int walked_path(u64 address)
+{
+	struct task_struct *reader = (void *)bpf_get_current_task();
+	struct file *file = (void *)address;
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	bool is_root = dentry == BPF_CORE_READ(dentry, d_parent);
+
+	way_length = way_depth = 0;
+	way_dentry = (u64)dentry;
+	way_mount = (u64)BPF_CORE_READ(file, f_path.mnt);
+	if (BPF_CORE_READ(dentry, d_op, d_dname) &&
+	    (!is_root || dentry != BPF_CORE_READ((struct vfsmount *)way_mount, mnt_root))) {
+		way_without_tree(address);
+		return way_length & SOURCE_MASK;
+	}
+	way_root_dentry = (u64)BPF_CORE_READ(reader, fs, root.dentry);
+	way_root_mount = (u64)BPF_CORE_READ(reader, fs, root.mnt);
+	LOOP(2 * PATH_LEVELS, way_up);
+	if (way_depth >= PATH_LEVELS)
+		return -1;
+	LOOP(PATH_LEVELS, way_down);
+	if (way_length > SOURCE_MASK - PATH_NAME)
+		return -1;
+	if (!way_length)
+		WAY_LITERAL("/");
+	if (!is_root && !BPF_CORE_READ(dentry, d_hash.pprev))
+		WAY_LITERAL(" (deleted)");
+	return way_length & SOURCE_MASK;
+}
+
+#endif

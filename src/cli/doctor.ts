@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** `task-iter doctor`: what this kernel and these privileges allow, and what to do about the rest. */
+
+import type { Format, Libraries } from "../native/program.ts";
+import { MAP_TYPES, plan } from "../query/plan.ts";
+import { type Table, tables } from "../query/schema.ts";
+import { hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "./explain.ts";
+import { load, Refused } from "./read.ts";
+import { writeRows } from "./rows.ts";
+
+/** One thing looked at; `advice` is empty where all is well. */
+type Finding = { check: string; ok: boolean; found: string; advice: string };
+
+const ADVICE_PRIVILEGES = "run it as root, or grant them: setcap, or AmbientCapabilities= of a systemd unit";
+
+/** Kernel functions that not every kernel has, by their names in the kernel's BTF; and what is missing without them. */
+const HELPERS: readonly (readonly [string, string, string])[] = [
+  ["BPF_FUNC_check_mtu", "bpf_d_path in iterators", "Linux 5.12 or later, for paths of files"],
+  ["BPF_FUNC_snprintf", "bpf_snprintf", "Linux 5.13 or later, to compare symbols in --where"],
+  ["BPF_FUNC_loop", "bpf_loop", "Linux 5.17 or later, for light skeletons: a run starts ten times as fast"],
+  ["BPF_FUNC_copy_from_user_task", "bpf_copy_from_user_task", "Linux 5.18 or later, for command lines of tasks"],
+];
+
+/** Loads the program of `table` and gives up; how it was loaded, or why it was not. */
+function attempt(libraries: Libraries, table: Table): { ok: boolean; found: string } {
+  try {
+    using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name] }, "csv"), false);
+    return { ok: true, found: program.light ? "light skeleton" : "libbpf" };
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return { ok: false, found: error.message.replace(/^cannot read table \S+: /, "") };
+  }
+}
+
+function tableFinding(libraries: Libraries, table: Table, available: boolean): Finding {
+  const check = `table ${table.name}`;
+  if (!available) return { check, ok: false, found: `no ${table.iterator} iterator`, advice: `Linux ${table.since} or later` };
+  // These attach to a map; that its elements can be walked shows only there.
+  if (MAP_TYPES[table.name]) return { check, ok: true, found: `${table.iterator} iterator`, advice: "" };
+  const { ok, found } = attempt(libraries, table);
+  return { check, ok, found, advice: ok ? "" : `task-iter -v ${table.name} shows the verifier's log` };
+}
+
+/** Everything that is looked at, the default table last of the general part. */
+function examine(libraries: Libraries): Finding[] {
+  const missing = missingCapabilities();
+  const locked = lockdown() === "confidentiality";
+  const btf = hasBtf();
+  const found: Finding[] = [
+    { check: "kernel", ok: true, found: release(), advice: "" },
+    {
+      check: "btf",
+      ok: btf,
+      found: btf ? "/sys/kernel/btf/vmlinux" : "none",
+      advice: btf ? "" : "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, and mount sysfs on /sys",
+    },
+    {
+      check: "privileges",
+      ok: missing.length === 0,
+      found: missing.length === 0 ? "enough" : `${missing.join(" and ")} missing`,
+      advice: missing.length === 0 ? "" : ADVICE_PRIVILEGES,
+    },
+    { check: "lockdown", ok: !locked, found: lockdown(), advice: locked ? "boot with lockdown=integrity, or without" : "" },
+  ];
+  const has = kernelHas();
+  for (const [mark, name, advice] of HELPERS) {
+    const ok = has(mark);
+    found.push({ check: `helper ${name}`, ok, found: ok ? "there" : "missing", advice: ok ? "" : advice });
+  }
+  const available = iterators();
+  return [...found, ...tables.map((table) => tableFinding(libraries, table, available(table.iterator)))];
+}
+
+/** Writes what it finds; the exit status is 0 when the default table can be read, else 3. */
+export function doctor(libraries: Libraries, format: Format): void {
+  const findings = examine(libraries);
+  writeRows(["check", "ok", "found", "advice"], findings, format);
+  if (!findings.some(({ check, ok }) => check === "table stacks" && ok)) process.exitCode = 3;
+}

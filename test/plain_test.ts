@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** The program for default columns and no predicate says what the full one says. */
+
+import { deepStrictEqual as equal, ok } from "node:assert";
+import { FORMATS, libraries } from "../src/mod.ts";
+import { Program, type Request } from "../src/native/program.ts";
+import { plan } from "../src/query/plan.ts";
+import { tables } from "../src/query/schema.ts";
+import { chunks } from "../src/stream.ts";
+import { executable, Fixture, TemporaryFolder } from "./support.ts";
+
+/** Not by libbpf, which knows no plain programs. */
+function text(request: Request): string {
+  using program = Program.load(libraries, { ...request, libbpf: false });
+  const decoder = new TextDecoder();
+  return [...chunks(program, request.format)].map((chunk) => decoder.decode(chunk, { stream: true })).join("");
+}
+
+Deno.test("the plain program is for default columns without a predicate, in any order", () => {
+  const isPlain = (...query: Parameters<typeof plan>) => plan(...query).request.plain;
+  for (const { name } of tables.filter(({ name }) => name !== "elems" && name !== "sk-storage" && name !== "sockmap")) {
+    ok(isPlain({ table: name }, "json"), name);
+  }
+  ok(isPlain({ table: "files", columns: ["fd", "comm"] }, "csv"));
+  ok(!isPlain({ table: "files", columns: ["fd", "size"] }, "csv"));
+  ok(!isPlain({ table: "files", pid: 1 }, "csv"));
+  ok(!isPlain({ table: "files", where: "fd > 2" }, "csv"));
+  ok(!isPlain({ table: "tcp", netns: "all" }, "csv"));
+});
+
+Deno.test("the plain program and the full one write the same rows, in every format", async () => {
+  using folder = new TemporaryFolder();
+  await using files = await Fixture.start("descriptors", folder.path);
+  await using mappings = await Fixture.start("mappings", executable);
+  await files.settle();
+  const own = new RegExp(`\\b(${files.pid}|${mappings.pid})\\b`);
+  for (const table of ["stacks", "files", "tasks", "vmas"]) {
+    for (const format of FORMATS) {
+      const { request } = plan({ table }, format);
+      const [plain, full] = [true, false].map((plain) =>
+        text({ ...request, plain }).split("\n").filter((line) => own.test(line))
+      );
+      equal(plain, full, `${table}, ${format}`);
+      ok(plain!.length > 0, `${table}, ${format}`);
+    }
+  }
+});
+
+Deno.test("the plain program has no other columns: those are the full one's", () => {
+  const { request } = plan({ table: "slabs", columns: ["name", "order"] }, "jsonl");
+  ok(text(request).includes('"order":'));
+  ok(!text({ ...request, plain: true }).includes('"order":'));
+});
