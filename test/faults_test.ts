@@ -215,7 +215,13 @@ Deno.test("signals do not disturb it: stopped, continued, window changed, childr
   child.stderr.on("data", (data) => result.stderr += data);
   const signals = ["SIGSTOP", "SIGCONT", "SIGWINCH", "SIGCHLD", "SIGURG"] as const;
   let i = 0;
-  const timer = setInterval(() => kill(child.pid!, signals[i++ % signals.length]), 1);
+  const timer = setInterval(() => {
+    try {
+      kill(child.pid!, signals[i++ % signals.length]);
+    } catch (error) {
+      equal((error as NodeJS.ErrnoException).code, "ESRCH"); // it has just ended
+    }
+  }, 1);
   child.once("exit", () => clearInterval(timer));
   const status = await new Promise((resolve) => child.once("close", resolve));
   equal([status, result.stderr], [0, ""]);
