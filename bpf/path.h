@@ -96,6 +96,12 @@ static __noinline int way_number(u64 number)
 	return 0;
 }
 
+/* Not every kernel has them, which must not see this then. */
+static __noinline int way_dma_buf(struct dma_buf *buffer)
+{
+	return way_string((u64)BPF_CORE_READ(buffer, name));
+}
+
 /* What has no place in a tree: its file system says how it is called. */
 GLOBAL int way_without_tree(u64 address)
 {
@@ -122,7 +128,7 @@ GLOBAL int way_without_tree(u64 address)
 		WAY_LITERAL("/");
 		way_string(name);
 		WAY_LITERAL(":");
-		return way_string((u64)BPF_CORE_READ((struct dma_buf *)own, name));
+		return bpf_core_field_exists(struct dma_buf, name) ? way_dma_buf((void *)own) : 0;
 	default:
 		WAY_LITERAL("/");
 		way_string(name);

@@ -195,7 +195,9 @@ try {
   console.log(`${runs.length} kernels: ${sum("failed")} failed, ${sum("skipped")} skipped`);
   if (Deno.args.includes("--record")) {
     fs.mkdirSync(`${root}docs`, { recursive: true });
-    fs.writeFileSync(`${root}docs/${arm64 ? "arm64" : "kernels"}.md`, arm64 ? recordTests(runs) : record(runs));
+    const file = `${root}docs/${arm64 ? "arm64" : "kernels"}.md`;
+    fs.writeFileSync(file, arm64 ? recordTests(runs) : record(runs));
+    execFileSync(process.execPath, ["fmt", "--quiet", file], { stdio: ["ignore", 2, 2] });
   }
   process.exitCode = sum("failed") > 0 ? 1 : 0;
 } finally {
