@@ -31,6 +31,8 @@ export const E2BIG = 7;
 export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
+export const ENFILE = 23;
+export const EMFILE = 24;
 export const EOPNOTSUPP = 95;
 
 /** A program to load. */
@@ -108,6 +110,8 @@ export class Program implements Disposable {
       } catch (error) {
         // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
         if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
+        // The other way takes more descriptors, and would fail for a reason less clear.
+        if (error.errno === EMFILE || error.errno === ENFILE) throw error;
       }
     }
     return Program.#start(libraries("libbpf.so", NEEDED_BY_LIBBPF), name, request, false);
