@@ -64,7 +64,7 @@ BODY(descend)
 	struct kernfs_node *node;
 	long length;
 
-	if (i >= path_depth || at > SOURCE_MASK - CGROUP_NAME)
+	if (i >= path_depth || path_length > SOURCE_MASK)
 		return 1;
 	node = (void *)path_nodes[path_depth - 1 - i & (CGROUP_LEVELS - 1)];
 	source[at] = '/';
@@ -108,7 +108,7 @@ GLOBAL int cgroup_path(u64 address)
 	LOOP(CGROUP_LEVELS, climb);
 	LOOP(CGROUP_LEVELS, descend);
 	RCU_UNLOCK;
-	if (path_at != path_top || path_length > SOURCE_MASK - CGROUP_NAME)
+	if (path_at != path_top || path_length > SOURCE_MASK - 16)	/* " (deleted)" may follow */
 		return -1;
 	if (!path_length) {
 		source[0] = '/';

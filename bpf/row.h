@@ -47,6 +47,7 @@
 
 #define ROW_MASK 0x7fff		/* a row must be shorter than the kernel's 32 KiB seq buffer */
 #define SOURCE_MASK 0xfff	/* PATH_MAX */
+#define SOURCE_SPARE 320	/* a name in a path (NAME_MAX), and some words */
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -59,7 +60,7 @@ u32 row_len;			/* bytes used of row */
 u32 cell_start;			/* where in row the current cell's value begins */
 u32 cell_narrow;		/* bytes of it that take no place on a screen: continuation bytes of UTF-8 */
 
-char source[SOURCE_MASK + 1 + CHUNK];
+char source[SOURCE_MASK + 1 + SOURCE_SPARE];
 
 /* x86 and arm64 load and store eight bytes at any address; so do the kernels' BPF programs there. */
 #define WORD(p) (*(u64 *)(p))

@@ -39,14 +39,17 @@ int loader_open(struct task_iter *it, const char *program)
 int loader_load(struct task_iter *it)
 {
 	struct PROGRAM *skel = it->object;
-	int error;
+	int error, tries = 100;
 
 	if (it->log) {
 		skel->ctx.log_level = it->log_level;
 		skel->ctx.log_size = LOG_SIZE;
 		skel->ctx.log_buf = (unsigned long)it->log;
 	}
-	error = SKEL(load)(skel);
+	/* EAGAIN: the process was stopped or continued, which cannot be blocked. libbpf tries again as well, five times. */
+	do
+		error = SKEL(load)(skel);
+	while (error == -EAGAIN && --tries);
 	if (error < 0)
 		return error;
 	it->prog_fd = skel->progs.dump.prog_fd;

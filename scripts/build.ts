@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** Builds dist/task-iter: programs and libraries, schema, bundle, executable; each only when what it is made from is newer. */
+/**
+ * Builds dist/task-iter: programs and libraries, schema, bundle, executable; each only when what it is made from is newer. With
+ * an architecture as its argument it builds dist/task-iter-ARCHITECTURE for that one.
+ */
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { build as bundle, type Plugin } from "esbuild";
+import { architectureOf, ARCHITECTURES, bunOf, foreign, libraryFolder } from "./architecture.ts";
+import { unpacked } from "./debian.ts";
 
 const root = new URL("..", import.meta.url).pathname;
-const architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
-const libraries = `${root}build/${architecture}/`;
-const work = `${root}build/executable/`;
-const executable = `${root}dist/task-iter`;
+const architecture = architectureOf(Deno.args[0] ?? process.arch);
+const libraries = libraryFolder(architecture);
+const work = `${root}build/executable-${architecture}/`;
+const executable = `${root}dist/task-iter${Deno.args[0] ? `-${architecture}` : ""}`;
 
 /** The newest change below `paths`, files or folders, in milliseconds; 0 where there is nothing. */
 function newest(paths: string[]): number {
@@ -80,7 +85,11 @@ const stubs: Plugin = {
   },
 };
 
-run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`]);
+const { debian, gnu } = ARCHITECTURES[architecture];
+const settings = foreign(architecture)
+  ? [`ARCH=${gnu}`, `ROOT=${unpacked("bookworm", debian, ["libbpf1", "libelf1", "zlib1g"])}`]
+  : [];
+run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`, ...settings]);
 run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
 
 if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
@@ -116,6 +125,9 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
     "--asset=lib",
     "--outfile=task-iter",
   ];
+  if (foreign(architecture)) {
+    flags.push(`--target=bun-linux-${architecture}`, `--compile-executable-path=${bunOf(architecture)}`);
+  }
   execFileSync(`${root}node_modules/.bin/bun`, ["build", ...flags, "main.js"], { cwd: work, stdio: ["ignore", "ignore", 2] });
   refuseEnvironment(`${work}task-iter`);
   renameSync(`${work}task-iter`, executable);

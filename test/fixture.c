@@ -269,8 +269,10 @@ static void mode_descriptors(char **arguments)
 /* many FILES: that many more descriptors. */
 static void mode_many(char **arguments)
 {
+	struct rlimit limit = { atoi(arguments[0]) + 100, atoi(arguments[0]) + 100 };
 	int fd = open("/dev/null", O_RDONLY);
 
+	check(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
 	for (int i = 1; i < atoi(arguments[0]); i++)
 		check(dup(fd) >= 0, "dup");
 	printf("{\"first\":%d}\n", fd);
@@ -964,6 +966,143 @@ static void mode_mappings(char **arguments)
 	printf("{}\n");
 }
 
+/* --- faults --- */
+
+/* family NUMBER NAME: that many children with that name, `children`; they wait as it does. */
+static void mode_family(char **arguments)
+{
+	char byte;
+
+	printf("{\"children\":[");
+	fflush(stdout);
+	for (int i = 0; i < atoi(arguments[0]); i++) {
+		pid_t child = fork();
+
+		check(child >= 0, "fork");
+		if (!child) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			prctl(PR_SET_NAME, arguments[1]);
+			while (read(0, &byte, 1) > 0)
+				;
+			_exit(0);
+		}
+		printf("%s%d", i ? "," : "", child);
+	}
+	printf("]}\n");
+}
+
+static unsigned long *born;
+
+static void *make_children(void *unused)
+{
+	for (;;) {
+		pid_t child = fork();
+
+		if (!child)
+			_exit(0);
+		__atomic_add_fetch(born, 1, __ATOMIC_RELAXED);
+		waitpid(child, NULL, 0);
+	}
+	return unused;
+}
+
+static void *end_at_once(void *unused)
+{
+	return unused;
+}
+
+static void *make_threads(void *unused)
+{
+	pthread_t thread;
+
+	for (;;) {
+		if (pthread_create(&thread, NULL, end_at_once, NULL) == 0)
+			pthread_join(thread, NULL);
+	}
+	return unused;
+}
+
+/* storm: processes and threads begin and end all the time; to a line it answers how many processes have been `born`. */
+static void mode_storm(char **arguments)
+{
+	char line[16];
+
+	(void)arguments;
+	born = mmap(NULL, sizeof(*born), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(born != MAP_FAILED, "mmap");
+	start_thread(make_children, NULL);
+	start_thread(make_children, NULL);
+	start_thread(make_threads, NULL);
+	printf("{}\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		printf("{\"born\":%lu}\n", __atomic_load_n(born, __ATOMIC_RELAXED));
+		fflush(stdout);
+	}
+	_exit(0);
+}
+
+/*
+ * long-paths FOLDER HEX LENGTH: goes down folders named HEX as often as that many bytes take, copies itself there and becomes the
+ * copy, which has a file open and mapped.
+ */
+static void mode_long_paths(char **arguments)
+{
+	char name[256], bytes[65536];
+	size_t length, at = strlen(arguments[0]);
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to;
+	ssize_t got;
+
+	length = unhex(arguments[1], name, sizeof(name));
+	check(chdir(arguments[0]) == 0, arguments[0]);
+	for (; at + length + 3 <= (size_t)atoi(arguments[2]); at += length + 1)
+		check(mkdir(name, 0700) == 0 && chdir(name) == 0, "mkdir");
+	to = open("x", O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	check(to >= 0, "x");
+	while ((got = read(from, bytes, sizeof(bytes))) > 0)
+		check(write(to, bytes, got) == got, "write");
+	close(to);
+	execl("./x", "x", "at-path", arguments[1], arguments[1], NULL);
+	check(0, "x");
+}
+
+static void mode_at_path(char **arguments)
+{
+	int fd = open("f", O_RDWR | O_CREAT, 0600);
+
+	(void)arguments;
+	check(fd >= 0 && ftruncate(fd, 4096) == 0, "f");
+	check(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED, "mmap");
+	printf("{\"fd\":%d}\n", fd);
+}
+
+/*
+ * hostile FOLDER NAME: NAME is what a thread, a file that is open and mapped, a bound socket and an abstract one are called, and in
+ * a network namespace of its own the one device.
+ */
+static void mode_hostile(char **arguments)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_newname = "\x1b[31m\a\",'\x9b" };
+	char *name = arguments[1], abstract[100];
+	int fd;
+
+	check(chdir(arguments[0]) == 0, arguments[0]);
+	own_namespace();
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	check(ioctl(fd, SIOCSIFNAME, &request) == 0, "SIOCSIFNAME");
+	close(fd);
+	check(prctl(PR_SET_NAME, name) == 0, "prctl");
+	fd = open(name, O_RDWR | O_CREAT, 0600);
+	check(fd >= 0 && ftruncate(fd, 4096) == 0, "open");
+	check(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED, "mmap");
+	check(mkdir("s", 0700) == 0 && chdir("s") == 0, "mkdir");
+	bind_unix(socket(AF_UNIX, SOCK_DGRAM, 0), name, strlen(name) + 1);
+	abstract[0] = 0;
+	strcpy(abstract + 1, name);
+	bind_unix(socket(AF_UNIX, SOCK_DGRAM, 0), abstract, strlen(name) + 1);
+	printf("{\"fd\":%d}\n", fd);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(char **arguments);
@@ -991,6 +1130,11 @@ static const struct {
 	{ "busy", mode_busy },
 	{ "title", mode_title },
 	{ "mappings", mode_mappings },
+	{ "family", mode_family },
+	{ "storm", mode_storm },
+	{ "long-paths", mode_long_paths },
+	{ "at-path", mode_at_path },
+	{ "hostile", mode_hostile },
 };
 
 int main(int count, char **arguments)

@@ -368,7 +368,7 @@ Deno.test("a thread with a descriptor table of its own is shown with it", async 
   const { tid, fd: own } = fixture.facts;
   const shown = rows("files", "--pid", String(fixture.pid), "-c", "tid,fd");
   for (const task of [fixture.pid, tid]) {
-    const fds = readdirSync(`/proc/${fixture.pid}/task/${task}/fd`).map(Number);
+    const fds = readdirSync(`/proc/${fixture.pid}/task/${task}/fd`).map(Number).sort(numerically);
     equal(shown.filter((row) => row.tid === task).map(({ fd }) => fd), fds);
     equal(fds.includes(own), task === tid);
   }

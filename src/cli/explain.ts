@@ -55,6 +55,9 @@ export function iterators(): (iterator: string) => boolean {
 /** "none", "integrity" or "confidentiality". */
 export const lockdown = (): string => /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1] ?? "none";
 
+/** Whether user 0 here is another one outside: what such a namespace grants does not count for BPF. */
+const inUserNamespace = (): boolean => !/^(0 +0 +4294967295)?$/.test(read("/proc/self/uid_map").replace(/\s+/g, " "));
+
 /** The reason behind a refusal. */
 export function explain(error: TaskIterError, table: Table): string {
   const what = `cannot read table ${table.name}`;
@@ -70,6 +73,12 @@ export function explain(error: TaskIterError, table: Table): string {
   if ((error.errno === EPERM || error.errno === EACCES) && missing.length > 0) {
     return `${what}: not permitted, ${missing.join(" and ")} missing: run it as root, or grant them (setcap, or ` +
       "AmbientCapabilities= of a systemd unit)";
+  }
+  if (error.errno === EPERM && error.message.startsWith("map:")) {
+    return `${what}: not permitted, CAP_SYS_ADMIN missing: the kernel opens a BPF map by its ID for nobody else`;
+  }
+  if (error.errno === EPERM && inUserNamespace()) {
+    return `${what}: not permitted inside a user namespace, whatever it grants: run it outside (not rootless)`;
   }
   if (error.errno === EPERM && lockdown() === "confidentiality") {
     return `${what}: the kernel is locked down (confidentiality), no BPF program may read it: boot with lockdown=integrity`;

@@ -32,7 +32,7 @@ function withMemoryFile<T>(name: string, use: (path: string) => T): T {
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   let fd = libc.memfd_create(cstring(name), flags | MFD_NOEXEC_SEAL);
   if (fd < 0) fd = libc.memfd_create(cstring(name), flags);
-  if (fd < 0) throw new Error("cannot make a file in memory (memfd_create)");
+  if (fd < 0) throw new Error("cannot make a file in memory (memfd_create): too many open files (ulimit -n), or no memory");
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
   if (libc.fcntl(fd, F_ADD_SEALS, SEAL_EVERYTHING) < 0) throw new Error("cannot seal a file in memory");
   try {

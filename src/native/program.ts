@@ -152,7 +152,13 @@ export class Program implements Disposable {
       this.#netns = openSync(path, "r");
     } catch (error) {
       const { code, errno, message } = error as NodeJS.ErrnoException;
-      const reason = code !== "ENOENT" ? message : path === which ? "no such file" : `there is no process ${which}`;
+      const reason = code === "EACCES"
+        ? "not permitted: CAP_SYS_PTRACE is missing for a namespace of other users' processes"
+        : code !== "ENOENT"
+        ? message
+        : path === which
+        ? "no such file"
+        : `there is no process ${which}`;
       throw new TaskIterError("netns", Math.abs(errno ?? 0), `network namespace ${path}: ${reason}`);
     }
     this.#shim.close(this.#createIn(this.#netns, path));

@@ -1,89 +1,40 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** Debian's kernels, and a machine in software that runs one of them with the suite as its only program. */
+/** A machine in software that runs one of Debian's kernels with the suite as its only program. */
 
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
-import { homedir, tmpdir } from "node:os";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
+import { type Architecture, ARCHITECTURES, bunOf, foreign, libraryFolder } from "../../scripts/architecture.ts";
+import { kernelOf, unpacked } from "../../scripts/debian.ts";
 
-/** What stands in the way of a kernel: no network, a suite that the mirror no longer has. */
-export class Unavailable extends Error {
-  override name = "Unavailable";
-}
+/** QEMU's machines. Each has two serial lines: the kernel's console, and what the suite says. */
+const MACHINES = {
+  x64: {
+    qemu: "qemu-system-x86_64",
+    packages: ["qemu-system-x86"],
+    machine: ["-cpu", "max"],
+    results: (file: string) => ["-serial", `file:${file}`],
+    lines: ["ttyS0", "ttyS1"],
+  },
+  arm64: {
+    qemu: "qemu-system-aarch64",
+    packages: ["qemu-system-arm", "libc6-arm64-cross"],
+    // pauth-impdef: the architecture's own algorithm for signed pointers is slow in software (QEMU, "Arm CPU Features").
+    machine: ["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
+    results: (file: string) => ["-chardev", `file,id=results,path=${file}`, "-device", "pci-serial,chardev=results"],
+    lines: ["ttyAMA0", "ttyS0"],
+  },
+} as const;
 
-const cache = `${process.env.XDG_CACHE_HOME || `${homedir()}/.cache`}/task-iter/kernels`;
+/** Debian's packages that this machine needs to emulate one of that architecture. */
+export const packages = (architecture: Architecture): readonly string[] => [
+  ...MACHINES[architecture].packages,
+  ...foreign(architecture) ? [] : ["busybox-static"],
+  "cpio",
+];
 
-/** The mirrors that this machine's apt uses: of the archive, and of security updates. */
-function mirrors(): { archive: string; security: string | undefined } {
-  const lines = execFileSync("apt-get", ["indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"], {
-    encoding: "utf8",
-  });
-  const pairs = lines.split("\n").filter(Boolean).map((line) => line.split(" ") as [string, string]);
-  const archive = pairs.find(([, release]) => /^[a-z]+$/.test(release))?.[0];
-  if (!archive) throw new Unavailable("apt has no archive of Debian");
-  return { archive, security: pairs.find(([, release]) => release.endsWith("-security"))?.[0] };
-}
-
-/** The kernel image of a Debian suite, fetched once; to fetch a newer one remove the file. @throws {Unavailable} */
-export function kernelOf(suite: string): string {
-  const image = `${cache}/${suite}`;
-  if (fs.existsSync(image)) return image;
-  // apt with a configuration of its own: the machine's sources, lists and packages stay as they are.
-  const folder = fs.mkdtempSync(`${tmpdir()}/task-iter-apt-`);
-  try {
-    const { archive, security } = mirrors();
-    const signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]";
-    const sources = [`deb ${signed} ${archive} ${suite} main`];
-    // Kernels of an old suite are updated there only.
-    if (suite === "bullseye" && security) sources.push(`deb ${signed} ${security} ${suite}-security main`);
-    fs.mkdirSync(`${folder}/lists/partial`, { recursive: true });
-    fs.writeFileSync(`${folder}/status`, "");
-    fs.writeFileSync(`${folder}/sources.list`, sources.join("\n") + "\n");
-    const settings = Object.entries({
-      "Dir::State": folder,
-      "Dir::State::status": `${folder}/status`,
-      "Dir::Cache": folder,
-      "Dir::Etc::sourcelist": `${folder}/sources.list`,
-      "Dir::Etc::sourceparts": "/dev/null",
-      "Acquire::Languages": "none",
-      "APT::Architecture": "amd64",
-      "APT::Sandbox::User": "root",
-    }).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
-    const apt = (command: string, ...words: string[]): string =>
-      execFileSync(command, [...settings, ...words], { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-    /** A package's dependency whose name matches. */
-    const needed = (name: string, pattern: RegExp): string => {
-      const found = apt("apt-cache", "depends", name).match(pattern);
-      if (!found) throw new Unavailable(`${name} of ${suite} names no kernel`);
-      return found[0];
-    };
-    /** The image in a package, if it has one. */
-    const extract = (name: string): Buffer | undefined => {
-      apt("apt-get", "download", name);
-      const file = fs.readdirSync(folder).find((file) => file.startsWith(`${name}_`))!;
-      const listed = execFileSync("dpkg-deb", ["--contents", file], { cwd: folder, encoding: "utf8", maxBuffer: 1 << 28 });
-      const path = /\.\/\S*vmlinuz\S*$/m.exec(listed)?.[0];
-      if (path === undefined) return undefined;
-      const pipe = 'dpkg-deb --fsys-tarfile "$1" | tar --extract --to-stdout "$2"';
-      return execFileSync("sh", ["-c", pipe, "sh", file, path], { cwd: folder, maxBuffer: 1 << 28 });
-    };
-    apt("apt-get", "--quiet", "update");
-    const package_ = needed("linux-image-cloud-amd64", /linux-image-[0-9]\S*-cloud-amd64/);
-    const bytes = extract(package_) ?? extract(needed(package_, /linux-binary-[0-9]\S*-cloud-amd64/));
-    if (!bytes) throw new Unavailable(`${package_} of ${suite} has no kernel in it`);
-    fs.mkdirSync(cache, { recursive: true });
-    fs.writeFileSync(`${image}.new`, bytes);
-    fs.renameSync(`${image}.new`, image);
-    return image;
-  } catch (error) {
-    const { stderr, message } = error as { stderr?: string | Buffer; message: string };
-    throw new Unavailable(`no kernel of ${suite}: ${String(stderr || message).trim().split("\n")[0]}`);
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
-}
-
-const INIT = `#!/bin/busybox sh
+const init = ([console, results]: readonly [string, string]) =>
+  `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/
 mount -t proc proc /proc
@@ -92,28 +43,40 @@ mount -t devtmpfs dev /dev
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/one/two
 ifconfig lo up
-/bun run /suite.js /task-iter /lib/task-iter > /dev/ttyS1 2> /dev/ttyS0
+/bun run /suite.js /task-iter /lib/task-iter > /dev/${results} 2> /dev/${console}
 poweroff -f
 `;
 
+/** What the dynamic linker will look for, with the linker itself, by their paths in the guest and here. */
+function needed(executable: string, gnu: string): [string, string][] {
+  const said = execFileSync("readelf", ["--dynamic", "--program-headers", executable], { encoding: "utf8" });
+  const linker = /program interpreter: (\S+)\]/.exec(said)![1]!;
+  const names = [...said.matchAll(/\(NEEDED\).*\[(\S+)\]/g)].map(([, name]) => `/lib/${name}`);
+  return [linker, ...names].map((path) => {
+    const print = [`--target=${gnu}-linux-gnu`, `-print-file-name=${basename(path)}`];
+    return [path, execFileSync("clang-19", print, { encoding: "utf8" }).trim()];
+  });
+}
+
 /** An initial RAM file system that is the whole machine: the executable, its libraries, busybox, the suite and what runs it. */
-export function initramfs(folder: string, executable: string, libraries: string, suite: string, bun: string): string {
+export function initramfs(folder: string, architecture: Architecture, executable: string, suite: string): string {
+  const { debian, gnu } = ARCHITECTURES[architecture];
+  const libraries = libraryFolder(architecture);
   const root = `${folder}/root`;
   const copy = (from: string, to: string): void => {
     fs.mkdirSync(dirname(root + to), { recursive: true });
     fs.copyFileSync(from, root + to);
   };
   for (const name of ["proc", "sys", "dev", "tmp"]) fs.mkdirSync(`${root}/${name}`, { recursive: true });
-  copy("/bin/busybox", "/bin/busybox");
+  copy(`${foreign(architecture) ? unpacked("bookworm", debian, ["busybox-static"]) : ""}/bin/busybox`, "/bin/busybox");
   copy(executable, "/task-iter");
   copy(suite, "/suite.js");
-  copy(bun, "/bun");
+  copy(bunOf(architecture), "/bun");
   for (const name of fs.readdirSync(libraries)) {
     if (/\.so(\.1)?$/.test(name)) copy(libraries + name, `/lib/task-iter/${name}`);
   }
-  const needed = execFileSync("ldd", [executable], { encoding: "utf8" });
-  for (const [path] of needed.matchAll(/\/\S+/g)) copy(path, path);
-  fs.writeFileSync(`${root}/init`, INIT, { mode: 0o755 });
+  for (const [there, here] of needed(executable, gnu)) copy(here, there);
+  fs.writeFileSync(`${root}/init`, init(MACHINES[architecture].lines), { mode: 0o755 });
   const names = execFileSync("find", ["."], { cwd: root });
   const image = `${folder}/initramfs`;
   execFileSync("cpio", ["--quiet", "-o", "-H", "newc", "-F", image], {
@@ -125,25 +88,37 @@ export function initramfs(folder: string, executable: string, libraries: string,
   return image;
 }
 
-/** Boots `kernel` and waits until it has powered off: what the suite said, and the console. */
+/** Boots a suite's kernel and waits until it has powered off: what the suite said, and the console. @throws {Unavailable} */
 export async function boot(
   folder: string,
-  kernel: string,
+  architecture: Architecture,
+  suite: string,
   initramfs: string,
   seconds: number,
 ): Promise<{ results: string; console: string }> {
+  const { qemu, machine, results, lines } = MACHINES[architecture];
+  const kernel = kernelOf(suite, ARCHITECTURES[architecture].debian);
   const files = fs.mkdtempSync(`${folder}/machine-`);
+  const image = ["-kernel", kernel, "-initrd", initramfs, "-append", `console=${lines[0]} quiet panic=-1`];
   // /dev/kvm is not always what it seems; emulation works everywhere.
-  const machine = ["-accel", "tcg", "-cpu", "max", "-m", "3072", "-display", "none", "-nodefaults", "-no-reboot"];
-  const serial = ["-serial", `file:${files}/console`, "-serial", `file:${files}/results`];
-  const image = ["-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1"];
-  const child = spawn("qemu-system-x86_64", [...machine, ...serial, ...image], { stdio: ["ignore", "ignore", "inherit"] });
+  const rest = [
+    "-accel",
+    "tcg",
+    "-m",
+    "3072",
+    "-display",
+    "none",
+    "-nodefaults",
+    "-no-reboot",
+    "-serial",
+    `file:${files}/console`,
+  ];
+  const child = spawn(qemu, [...machine, ...rest, ...results(`${files}/results`), ...image], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
   await new Promise((resolve, reject) => child.once("exit", resolve).once("error", reject));
   clearTimeout(timer);
-  const [results, console] = ["results", "console"].map((name) => fs.readFileSync(`${files}/${name}`, "utf8")) as [
-    string,
-    string,
-  ];
-  return { results, console };
+  const read = (name: string) => fs.readFileSync(`${files}/${name}`, "utf8");
+  return { results: read("results"), console: read("console") };
 }

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * The suite on Debian's kernels, 5.10 to the newest, and on this machine's: `deno task test:kernels`, or on those named. With `--record` the numbers
- * go into docs/kernels.md. A kernel that cannot be had, and why, is said and counted.
+ * The suite on Debian's kernels, 5.10 to the newest, and on this machine's: `deno task test:kernels`, or on those named. With
+ * `--record` the numbers go into docs/kernels.md. With `--arm64` (`deno task test:arm64`) it is the executable and kernels for
+ * arm64, on any machine, and the record is docs/arm64.md. A kernel that cannot be had, and why, is said and counted.
  */
 
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { build } from "esbuild";
-import { boot, initramfs, kernelOf, Unavailable } from "./machine.ts";
+import { Unavailable } from "../../scripts/debian.ts";
+import { architectureOf, bunOf, libraryFolder } from "../../scripts/architecture.ts";
+import { boot, initramfs, packages } from "./machine.ts";
 import type { Result } from "./result.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
-const executable = `${root}dist/task-iter`;
-const libraries = `${root}build/x86_64/`;
-const bun = `${root}node_modules/.bin/bun`;
+const arm64 = Deno.args.includes("--arm64");
+const architecture = architectureOf(arm64 ? "arm64" : process.arch);
+const executable = `${root}dist/task-iter${arm64 ? "-arm64" : ""}`;
+const libraries = libraryFolder(architecture);
 
-/** Boots and the suite take 20 to 120 seconds; what takes longer hangs. */
-const LIMIT = 280;
+/** Seconds. Boots and the suite take 20 to 120, for another architecture some times as many; what takes longer hangs. */
+const LIMIT = arm64 ? 1200 : 280;
 
 /** Debian's suites from the oldest kernel to the newest. */
-const SUITES = ["bullseye", "bookworm", "trixie", "sid"];
+const SUITES = arm64 ? ["bookworm", "trixie"] : ["bullseye", "bookworm", "trixie", "sid"];
 const chosen = SUITES.filter((name) => Deno.args.includes(name));
 
 interface Run {
@@ -55,7 +59,7 @@ async function run(where: string, start: () => Promise<{ results: string; consol
 async function here(suite: string): Promise<{ results: string; console: string }> {
   if (process.getuid?.() !== 0) throw new Unavailable("not root");
   const env = { PATH: process.env.PATH };
-  const child = spawn(bun, ["run", suite, executable, libraries], { env, timeout: LIMIT * 1000 });
+  const child = spawn(bunOf(architecture), ["run", suite, executable, libraries], { env, timeout: LIMIT * 1000 });
   const said = { results: "", console: "" };
   child.stdout.on("data", (data) => said.results += data);
   child.stderr.on("data", (data) => said.console += data);
@@ -63,13 +67,18 @@ async function here(suite: string): Promise<{ results: string; console: string }
   return said;
 }
 
-/** Prints a run; the number of its failures and of what was left out. */
-function print({ where, results, trouble, unavailable, seconds }: Run): { failed: number; skipped: number } {
+/** How a run went; one without a machine is one skipped. */
+function count({ where, results, trouble, unavailable }: Run) {
   const release = results.find((result) => result.kind === "kernel")?.release ?? where;
-  const of = (kind: Result["kind"]) => results.filter((result) => result.kind === kind);
-  const skipped = of("skip").length + (unavailable ? 1 : 0);
-  const failed = of("fail").length + (trouble ? 1 : 0);
-  console.log(`${release} (${where}): ${of("pass").length} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`);
+  const of = (kind: Result["kind"]) => results.filter((result) => result.kind === kind).length;
+  return { release, passed: of("pass"), failed: of("fail") + (trouble ? 1 : 0), skipped: of("skip") + (unavailable ? 1 : 0) };
+}
+
+/** Prints a run; the number of its failures and of what was left out. */
+function print(run: Run): { failed: number; skipped: number } {
+  const { where, results, trouble, unavailable, seconds } = run;
+  const { release, passed, failed, skipped } = count(run);
+  console.log(`${release} (${where}): ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`);
   for (const result of results) {
     if (result.kind === "fail" || result.kind === "skip") console.log(`  ${result.kind}: ${result.name}: ${result.reason}`);
   }
@@ -109,6 +118,42 @@ function record(runs: Run[]): string {
   ].join("\n");
 }
 
+/** docs/arm64.md: what the last run of the suite said. */
+function recordTests(runs: Run[]): string {
+  const results = runs.map((run) => ({ ...count(run), ...run }));
+  const cell = (text: string) => text.split("\n")[0]!.replaceAll("|", "\\|");
+  const notes = results.flatMap(({ results, release, trouble, unavailable }) => [
+    ...results.flatMap((result) =>
+      result.kind === "fail" || result.kind === "skip"
+        ? [`| ${release} | ${result.kind} | ${cell(result.name)} | ${cell(result.reason)} |`]
+        : []
+    ),
+    ...trouble === undefined ? [] : [`| ${release} | fail | all of it | ${cell(trouble)} |`],
+    ...unavailable === undefined ? [] : [`| ${release} | skip | all of it | ${cell(unavailable)} |`],
+  ]);
+  return [
+    "# The suite on arm64",
+    "",
+    "Generated by `deno task test:arm64`: the suite of test/kernels with the executable for arm64, cross compiled, on Debian's arm64",
+    "kernels for clouds in QEMU's software emulation of a machine with one processor.",
+    "",
+    "| kernel | Debian | passed | failed | skipped | seconds |",
+    "| --- | --- | ---: | ---: | ---: | ---: |",
+    ...results.map((run) =>
+      `| ${run.release} | ${run.where} | ${run.passed} | ${run.failed} | ${run.skipped} | ${run.seconds} |`
+    ),
+    "",
+    ...notes.length === 0 ? [] : [
+      "What was skipped or failed:",
+      "",
+      "| kernel | | check | why |",
+      "| --- | --- | --- | --- |",
+      ...notes,
+      "",
+    ],
+  ].join("\n");
+}
+
 const folder = fs.mkdtempSync(`${tmpdir()}/task-iter-kernels-`);
 try {
   const suite = `${folder}/suite.js`;
@@ -125,18 +170,18 @@ try {
   let image = "";
   let reason = "";
   try {
-    execFileSync(`${root}scripts/setup`, ["qemu-system-x86", "busybox-static", "cpio"], { stdio: ["ignore", 2, 2] });
-    image = initramfs(folder, executable, libraries, suite, bun);
+    execFileSync(`${root}scripts/setup`, packages(architecture), { stdio: ["ignore", 2, 2] });
+    image = initramfs(folder, architecture, executable, suite);
   } catch (error) {
     reason = `no emulator: ${(error as Error).message.split("\n")[0]}`;
   }
   const machine = (name: string) => async () => {
     if (!image) throw new Unavailable(reason);
-    const said = await boot(folder, kernelOf(name), image, LIMIT);
+    const said = await boot(folder, architecture, name, image, LIMIT);
     if (said.results) return said;
     // The emulator itself lets a kernel panic at times, before the suite begins.
     console.log(`${name} did not boot and is booted again:\n${said.console.trimEnd().split("\n").slice(-3).join("\n")}`);
-    return await boot(folder, kernelOf(name), image, LIMIT);
+    return await boot(folder, architecture, name, image, LIMIT);
   };
   // Two at a time; the oldest kernel is the slowest, so it begins.
   const runs: Run[] = [];
@@ -148,13 +193,15 @@ try {
     for (let next = queue.shift(); next; next = queue.shift()) runs[next.i] = await next.start();
   };
   await Promise.all([work(), work()]);
-  if (chosen.length === 0) runs.push(await run("this machine", () => here(suite)));
+  if (chosen.length === 0 && architecture === process.arch) runs.push(await run("this machine", () => here(suite)));
   const counts = runs.map(print);
   const sum = (key: "failed" | "skipped") => counts.reduce((total, count) => total + count[key], 0);
   console.log(`${runs.length} kernels: ${sum("failed")} failed, ${sum("skipped")} skipped`);
   if (Deno.args.includes("--record")) {
     fs.mkdirSync(`${root}docs`, { recursive: true });
-    fs.writeFileSync(`${root}docs/kernels.md`, record(runs));
+    const file = `${root}docs/${arm64 ? "arm64" : "kernels"}.md`;
+    fs.writeFileSync(file, arm64 ? recordTests(runs) : record(runs));
+    execFileSync(process.execPath, ["fmt", "--quiet", file], { stdio: ["ignore", 2, 2] });
   }
   process.exitCode = sum("failed") > 0 ? 1 : 0;
 } finally {

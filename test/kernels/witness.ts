@@ -224,7 +224,7 @@ const BPF_MAP_CREATE = 0;
 const BPF_MAP_UPDATE_ELEM = 2;
 const BPF_OBJ_GET_INFO_BY_FD = 15;
 const BPF_BTF_LOAD = 18;
-const SYS_BPF = 321;
+const SYS_BPF = process.arch === "arm64" ? 280 : 321;
 
 let libc: { syscall(number: number, command: number, attr: Uint8Array, size: number): number } | undefined;
 

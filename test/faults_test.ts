@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** What goes wrong around it: limits, signals, processes that come and go, large and long things, many runs at once. */
+
+import { deepStrictEqual as equal, match, ok } from "node:assert";
+import { spawn } from "node:child_process";
+import { kill } from "node:process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
+import { parse } from "csv-parse/sync";
+import { cgroupRoot, executable, Fixture, type Result, root, rows, run, taskIter, TemporaryFolder } from "./support.ts";
+
+const architecture = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
+
+const numerically = (a: number, b: number) => a - b;
+
+/** Runs a script; $1 is the executable, $2 and so on are `args`. */
+const bash = (script: string, ...args: string[]): Result => run("bash", ["-c", script, "bash", executable, ...args]);
+
+/** Lines of a command's output, without those of the header and of empty ends. */
+const csvColumn = (...args: string[]): number[] =>
+  taskIter(...args, "-f", "csv", "--no-header").stdout.trimEnd().split("\n").map(Number);
+
+/** BPF objects of the machine, by kind and ID. */
+function bpfObjects(): Set<string> {
+  return new Set(["prog", "map", "link"].flatMap((kind) => {
+    const { status, stdout } = run("/usr/sbin/bpftool", ["-j", kind, "show"]);
+    equal(status, 0);
+    return JSON.parse(stdout || "[]").map(({ id }: { id: number }) => `${kind} ${id}`);
+  }));
+}
+
+/** Waits until none is there that was not before: the kernel frees them a moment later, and others on this machine have their own. */
+async function nothingLeft(before: Set<string>): Promise<void> {
+  let left = [...bpfObjects()].filter((object) => !before.has(object));
+  for (let i = 0; i < 200 && left.length > 0; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const now = bpfObjects();
+    left = left.filter((object) => now.has(object));
+  }
+  equal(left, []);
+}
+
+/** The library alone, with AddressSanitizer and UndefinedBehaviorSanitizer. */
+Deno.test("the C library stands wrong calls, limits, signals and calls at random, under sanitizers", () => {
+  using folder = new TemporaryFolder();
+  const build = `${root}build/${architecture}/`;
+  writeFileSync(`${folder.path}/objects.h`, `OBJECT(files_json, "${build}files.json.bounded.bpf.o")\n`);
+  const flags = [
+    "-g",
+    "-O1",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-fno-omit-frame-pointer",
+    "-D_GNU_SOURCE",
+  ];
+  const sources = [`${root}test/shim_test.c`, `${root}libbpf-shim/shim.c`, "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"];
+  const ways = {
+    light: [`${root}libbpf-shim/light.c`, "-DPROGRAM=files_json", `-DSKELETON="${build}files.json.skel.h"`],
+    libbpf: [`${root}libbpf-shim/libbpf.c`, `-DOBJECTS="${folder.path}/objects.h"`, "-lbpf"],
+  };
+  for (const [way, args] of Object.entries(ways)) {
+    const program = `${folder.path}/${way}`;
+    const built = run("clang-19", [...flags, ...sources, ...args, "-o", program]);
+    equal([built.status, built.stderr], [0, ""]);
+    const seed = Math.floor(Math.random() * 2 ** 32);
+    const { status, stdout, stderr } = run(program, ["files_json", String(seed), "2.5"], { input: "" });
+    equal([status, stderr], [0, ""], `${way}, seed ${seed}`);
+    const { refused, calls } = JSON.parse(stdout);
+    ok(refused >= 3 && calls >= 100, stdout);
+  }
+});
+
+/** Descriptors that a process may have here: raising the limit takes CAP_SYS_RESOURCE. */
+function mostDescriptors(): number {
+  const most = Number(readFileSync("/proc/sys/fs/nr_open", "utf8"));
+  const raised = bash(`ulimit -n ${most} && ulimit -n`);
+  return Number(raised.status === 0 ? most : bash("ulimit -Hn").stdout) - 200;
+}
+
+Deno.test("a million descriptors: each of a process is there once, and a walk that keeps none comes to its end", async () => {
+  // The kernel ends a read with EAGAIN after 1,000,000 elements that made no output.
+  const most = Math.min(mostDescriptors(), 1_010_000);
+  await using stack = new AsyncDisposableStack();
+  const start = () => Fixture.start("many", String(most));
+  const fixtures = await Promise.all(Array.from({ length: Math.ceil(1_010_000 / most) }, start));
+  for (const fixture of fixtures) stack.use(fixture);
+  const pid = String(fixtures[0]!.pid);
+  const count = readdirSync(`/proc/${pid}/fd`).length;
+  ok(count >= most);
+  const fds = csvColumn("files", "--pid", pid, "-c", "fd");
+  equal(fds.length, count);
+  ok(fds.every((fd, i) => fd === i));
+  const none = taskIter("files", "-w", "fd > 2000000", "-f", "json", "--stats");
+  equal([none.status, none.stdout], [0, "[]\n"]);
+  ok(Number(/^0 rows of ([0-9]+) walked, /.exec(none.stderr)![1]) > 1_000_000, none.stderr);
+});
+
+Deno.test("20,000 threads of a process are each there once, their descriptors once for all", async () => {
+  await using fixture = await Fixture.start("threads", "20000");
+  const pid = String(fixture.pid);
+  const tids = readdirSync(`/proc/${pid}/task`).map(Number).sort(numerically);
+  equal(tids.length, 20001);
+  for (const table of ["stacks", "tasks"]) {
+    const shown = csvColumn(table, "--pid", pid, "-c", "tid").sort(numerically);
+    equal(shown.length, tids.length);
+    ok(shown.every((tid, i) => tid === tids[i]));
+  }
+  equal(csvColumn("tasks", "--tid", pid, "-c", "threads"), [20001]);
+  equal(csvColumn("files", "--pid", pid, "-c", "fd"), readdirSync(`/proc/${pid}/fd`).map(Number));
+});
+
+/** A folder of control groups that are gone afterwards. */
+class Cgroup implements Disposable {
+  readonly #made: string[] = [];
+
+  constructor(readonly path: string) {
+    const start = path.indexOf("/task-iter-test");
+    for (let at = start; at >= 0; at = path.indexOf("/", at + 1)) this.#make(path.slice(0, at));
+    this.#make(path);
+  }
+
+  #make(path: string): void {
+    if (existsSync(path)) return;
+    mkdirSync(path);
+    this.#made.push(path);
+  }
+
+  [Symbol.dispose](): void {
+    for (const path of this.#made.toReversed()) rmdirSync(path);
+  }
+}
+
+for (const [what, byte] of [["letters", "64"], ["escapes", "1b"]] as const) {
+  Deno.test(`paths of 4,000 bytes are whole everywhere: ${what}`, async () => {
+    using folder = new TemporaryFolder();
+    const name = byte.repeat(123);
+    const folderName = String.fromCharCode(parseInt(byte, 16)).repeat(200);
+    using group = new Cgroup(`${cgroupRoot}/task-iter-test-${Deno.pid}${`/${folderName}`.repeat(19)}`);
+    await using fixture = await Fixture.start("long-paths", folder.path, name, "4050");
+    const pid = String(fixture.pid);
+    const exe = readlinkSync(`/proc/${pid}/exe`);
+    ok(exe.length > 3900);
+    const file = exe.replace(/x$/, "f");
+    equal(rows("files", "--pid", pid, "-w", `fd == ${fixture.facts.fd}`, "-c", "path"), [{ path: file }]);
+    equal(rows("tasks", "--pid", pid, "-c", "exe"), [{ exe }]);
+    equal(rows("vmas", "--pid", pid, "-w", "perms == r--s", "-c", "path"), [{ path: file }]);
+    writeFileSync(`${group.path}/cgroup.procs`, pid);
+    const cgroup = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, "utf8"))![1];
+    ok(cgroup!.length > 3800);
+    equal(rows("tasks", "--pid", pid, "-c", "cgroup"), [{ cgroup }]);
+    const [{ cgroup_id: id }] = rows("tasks", "--pid", pid, "-c", "cgroup_id") as [{ cgroup_id: number }];
+    equal(rows("cgroups", "-w", `id == ${id}`, "-c", "path"), [{ path: cgroup }]);
+    // All in one row: cut, where they do not fit, at a mark.
+    const [row] = rows("tasks", "--pid", pid, "-c", "all");
+    for (const [cell, value] of [[row!.exe, exe], [row!.cgroup, cgroup]]) {
+      ok(byte === "64" ? cell === value : cell.endsWith("…") && value!.startsWith(cell.slice(0, -1)));
+    }
+    for (const table of ["tasks", "files", "vmas"]) {
+      const count = rows(table, "--pid", pid).length;
+      ok(count > 0);
+      equal(parse(taskIter(table, "--pid", pid, "-c", "all", "-f", "csv").stdout, { columns: true }).length, count);
+      equal(taskIter(table, "--pid", pid, "-c", "all").stdout.split("\n").length, count + 2);
+      equal(taskIter(table, "--pid", pid, "-c", "all", "-f", "jsonl").stdout.split("\n").length, count + 1);
+    }
+    writeFileSync(`${cgroupRoot}/cgroup.procs`, pid);
+  });
+}
+
+/** The arrays that `--interval` writes one after the other. */
+const arrays = (stdout: string): { pid: number }[][] => JSON.parse(`[${stdout.replace(/\n\]\n\[/g, "\n],[")}]`);
+
+Deno.test("processes that stay are there exactly once in 200 walks while thousands begin and end", async () => {
+  const name = `family-${Deno.pid}`;
+  await using family = await Fixture.start("family", "100", name);
+  await using storm = await Fixture.start("storm");
+  const { born: before } = await storm.tell("?");
+  const walks = (table: string, where: string, columns: string) =>
+    taskIter(table, "-w", `comm == ${name} && ${where}`, "-c", columns, "-f", "json", "--interval", "1ms", "--count", "200");
+  for (const [table, where] of [["tasks", "kthread == false"], ["files", "fd == 0"], ["stacks", "pid > 0"]] as const) {
+    const { status, stdout, stderr } = walks(table, where, "pid");
+    equal([status, stderr], [0, ""]);
+    const shown = arrays(stdout);
+    equal(shown.length, 200);
+    const children = family.facts.children.toSorted(numerically);
+    for (const walk of shown) equal(walk.map(({ pid }) => pid).toSorted(numerically), children);
+  }
+  const { born } = await storm.tell("?");
+  ok(born - before > 2000, `${born - before} processes`);
+});
+
+/** A run that is not waited for. */
+function start(...args: string[]): Promise<Result> {
+  const child = spawn(executable, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const result: Result = { status: null, stdout: "", stderr: "" };
+  child.stdout.on("data", (data) => result.stdout += data);
+  child.stderr.on("data", (data) => result.stderr += data);
+  return new Promise((resolve) => child.once("close", (status) => resolve({ ...result, status })));
+}
+
+Deno.test("two hundred runs at once all say the same, and leave no BPF object", async () => {
+  const before = bpfObjects();
+  await using fixture = await Fixture.start("many", "300");
+  const args = ["files", "--pid", String(fixture.pid), "-c", "fd,path", "-f", "json"];
+  const expected = taskIter(...args);
+  ok(JSON.parse(expected.stdout).length >= 300);
+  for (const result of await Promise.all(Array.from({ length: 200 }, () => start(...args)))) equal(result, expected);
+  await nothingLeft(before);
+});
+
+Deno.test("signals do not disturb it: stopped, continued, window changed, children ended", async () => {
+  await using fixture = await Fixture.start("many", "300");
+  const args = ["files", "--pid", String(fixture.pid), "-c", "fd,path", "-f", "json", "--interval", "1ms", "--count", "100"];
+  const child = spawn(executable, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const result: Result = { status: null, stdout: "", stderr: "" };
+  child.stdout.on("data", (data) => result.stdout += data);
+  child.stderr.on("data", (data) => result.stderr += data);
+  const signals = ["SIGSTOP", "SIGCONT", "SIGWINCH", "SIGCHLD", "SIGURG"] as const;
+  let i = 0;
+  const timer = setInterval(() => {
+    try {
+      kill(child.pid!, signals[i++ % signals.length]);
+    } catch (error) {
+      equal((error as NodeJS.ErrnoException).code, "ESRCH"); // it has just ended
+    }
+  }, 1);
+  child.once("exit", () => clearInterval(timer));
+  const status = await new Promise((resolve) => child.once("close", resolve));
+  equal([status, result.stderr], [0, ""]);
+  ok(i > signals.length);
+  const shown = arrays(result.stdout);
+  const count = readdirSync(`/proc/${fixture.pid}/fd`).length;
+  equal([shown.length, shown.filter((walk) => walk.length === count).length], [100, 100]);
+});
+
+Deno.test("a run that is killed leaves no BPF object", async () => {
+  const before = bpfObjects();
+  for (const wait of [0, 5, 10, 15, 20, 30]) {
+    const child = spawn(executable, ["files", "--interval", "10s"], { stdio: "ignore" });
+    const ended = new Promise((resolve) => child.once("exit", (_, signal) => resolve(signal)));
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    child.kill("SIGKILL");
+    equal(await ended, "SIGKILL");
+  }
+  await nothingLeft(before);
+});
+
+Deno.test("with few descriptors it says so in a line, or works", async () => {
+  await using fixture = await Fixture.start("name", "few");
+  const args = ["files", "--pid", String(fixture.pid), "-c", "fd", "-f", "json"];
+  const expected = taskIter(...args);
+  let worked = 0, refused = 0;
+  for (let limit = 5; limit <= 20; limit++) {
+    const result = bash(`ulimit -n ${limit}; exec "$@"`, ...args);
+    if (result.status === 0) {
+      equal(result, expected);
+      worked++;
+    } else {
+      equal([result.status === 1 || result.status === 3, result.stdout], [true, ""]);
+      match(result.stderr, /^task-iter: [^\n]*[Tt]oo many open files[^\n]*\n$/);
+      refused++;
+    }
+  }
+  ok(worked > 0 && refused > 0);
+});
+
+/** Where memory of control groups can be limited; version 1 or 2. */
+const memory = existsSync("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+  ? { root: "/sys/fs/cgroup/memory", limit: "memory.limit_in_bytes" }
+  : { root: cgroupRoot, limit: "memory.max" };
+
+Deno.test("a memory limit ends it, or lets it work: nothing in between, and no BPF object is left", async () => {
+  const before = bpfObjects();
+  await using fixture = await Fixture.start("name", "limited");
+  using group = new Cgroup(`${memory.root}/task-iter-test-memory-${Deno.pid}`);
+  if (memory.limit === "memory.max") writeFileSync(`${memory.root}/cgroup.subtree_control`, "+memory");
+  const args = ["files", "--pid", String(fixture.pid), "-c", "fd", "-f", "json"];
+  const expected = taskIter(...args);
+  let worked = 0, ended = 0;
+  for (const megabytes of [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 64, 128]) {
+    writeFileSync(`${group.path}/${memory.limit}`, String(megabytes << 20));
+    const result = bash(`echo $$ > ${group.path}/cgroup.procs && exec "$@"`, ...args);
+    if (result.status === 0) {
+      equal(result, expected);
+      worked++;
+    } else {
+      equal(result.stdout, "");
+      ok(result.status === null || result.status === 1 || result.status === 3, JSON.stringify(result));
+      if (result.status !== null) match(result.stderr, /^task-iter: [^\n]+\n$/);
+      ended++;
+    }
+  }
+  ok(worked > 0 && ended > 0, `${worked} worked, ${ended} ended`);
+  await nothingLeft(before);
+});
+
+Deno.test("neither bpffs nor the rest of /sys is needed", async () => {
+  await using fixture = await Fixture.start("name", "no sys");
+  const args = ["files", "--pid", String(fixture.pid), "-c", "fd", "-f", "json"];
+  const expected = taskIter(...args);
+  for (const place of ["/sys/fs/bpf", "/sys"]) {
+    equal(run("unshare", ["-m", "sh", "-c", `mount -t tmpfs t ${place} && exec "$@"`, "sh", executable, ...args]), expected);
+  }
+});
