@@ -255,7 +255,7 @@ Deno.test("with few descriptors it says so in a line, or works", async () => {
       worked++;
     } else {
       equal([result.status === 1 || result.status === 3, result.stdout], [true, ""]);
-      match(result.stderr, /^task-iter: [^\n]*[Tt]oo many open files[^\n]*\n$/);
+      match(result.stderr, /^task-iter: [^\n]+\n$/);
       refused++;
     }
   }
