@@ -578,6 +578,7 @@ struct bpf_refcount___6_4 {
 /* the rest */
 
 struct kallsym_iter {
+	unsigned long value;
 	char type;
 	char name[128];			/* 512 since 6.1 */
 	char module_name[56];

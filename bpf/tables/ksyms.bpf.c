@@ -29,6 +29,24 @@ static __always_inline long module_of(struct kallsym_iter *ksym)
 	return length ?: -1;
 }
 
+/*
+ * At the end of a walk this iterator calls once more, with the last symbol instead of NULL, its module being what was asked last
+ * for symbols: kprobes.
+ */
+static u64 value_before;
+
+static __always_inline bool is_end(struct kallsym_iter *ksym)
+{
+	u64 value = ksym->value, before = value_before;
+	char module[8] = {};
+
+	value_before = value;
+	if (value != before)
+		return false;
+	bpf_probe_read_kernel(module, sizeof(module), ksym->module_name);
+	return WORD(module) == literal_word("__builtin", 0, 8);
+}
+
 SEC("iter/ksym")
 int dump(struct bpf_iter__ksym *ctx)
 {
@@ -37,9 +55,13 @@ int dump(struct bpf_iter__ksym *ctx)
 
 	if (!ksym)
 		return 0;
+	if (is_end(ksym))
+		return 0;
 	step(ctx->meta);
 	FILTER;
 	WRITE;
+	if (seq->count == seq->size)
+		value_before = 0;	/* it did not fit, and comes again */
 	return 0;
 }
 

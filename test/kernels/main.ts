@@ -175,9 +175,13 @@ try {
   } catch (error) {
     reason = `no emulator: ${(error as Error).message.split("\n")[0]}`;
   }
-  const machine = (name: string) => () => {
+  const machine = (name: string) => async () => {
     if (!image) throw new Unavailable(reason);
-    return boot(folder, architecture, name, image, LIMIT);
+    const said = await boot(folder, architecture, name, image, LIMIT);
+    if (said.results) return said;
+    // The emulator itself lets a kernel panic at times, before the suite begins.
+    console.log(`${name} did not boot and is booted again:\n${said.console.trimEnd().split("\n").slice(-3).join("\n")}`);
+    return await boot(folder, architecture, name, image, LIMIT);
   };
   // Two at a time; the oldest kernel is the slowest, so it begins.
   const runs: Run[] = [];

@@ -112,13 +112,22 @@ function fromCsv(cell: string | null, { type }: Column): unknown {
   return type === "number" || type === "signed" ? Number(cell) : type === "boolean" ? cell === "true" : cell;
 }
 
-/** Every column and as many comparisons as there may be; it holds for every row. */
+/** Tables so long that reading all of them each time would take minutes in emulation. */
+const SOME: Readonly<Record<string, string>> = { ksyms: 'name ~ "tcp_*"' };
+
+/** Columns that need a sleepable program, which a kernel that has only libbpf's way does not know. */
+const SLEEPING: Readonly<Record<string, string>> = { tasks: "cmdline" };
+
+/** Every column and as many comparisons as there may be; it holds for every row, of some tables for some. */
 function largest(table: Table): string {
   const first = table.columns[0]!;
   const parts = [`${first.name} == null`, ...table.columns.map(({ name }) => `${name} != null`)];
   const string = table.columns.find(({ type }) => type === "string" || type === "long");
-  for (let i = 0; parts.length < MAX_TESTS; i++) parts.push(string ? `${string.name} ~ "*zq${i}*"` : `${first.name} in (${i})`);
-  return parts.join(" || ");
+  const some = SOME[table.name];
+  for (let i = 0; parts.length < MAX_TESTS - (some ? 1 : 0); i++) {
+    parts.push(string ? `${string.name} ~ "*zq${i}*"` : `${first.name} in (${i})`);
+  }
+  return some ? `${some} && (${parts.join(" || ")})` : parts.join(" || ");
 }
 
 /** Rows of what stays as it is: of processes that sleep, and not of BPF objects made for one reading. */
@@ -139,7 +148,7 @@ function strangers(rows: Row[], others: Row[], around: Surroundings): Row[] {
 /** Reads until two readings agree: the system lives on between them. */
 function agree(around: Surroundings, readers: Record<string, () => Row[]>): Row[] {
   let difference = "";
-  for (let attempt = 0; attempt < 4; attempt++) {
+  for (let attempt = 0; attempt < 10; attempt++) {
     const readings = Object.entries(readers).map(([name, reader]) => [name, reader()] as const);
     const [, first] = readings[0]!;
     difference = "";
@@ -156,7 +165,7 @@ function agree(around: Surroundings, readers: Record<string, () => Row[]>): Row[
 function equalTo(row: Row, table: Table): { where: string; matches: (row: Row) => boolean } {
   const columns = table.columns.filter(({ name, shown, type }) => {
     const value = row[name];
-    const plain = typeof value !== "string" || /^[ -~]*$/.test(value) && !/["\\*…]/.test(value);
+    const plain = typeof value !== "string" || /^[ -~]*$/.test(value) && !/["\\*…]/.test(value) && value.length < 256;
     return shown && type !== "frames" && type !== "hex" && plain && !Array.isArray(value);
   });
   const value = (cell: unknown, { type }: Column) => cell === null || type !== "string" ? `${cell}` : JSON.stringify(cell);
@@ -206,7 +215,8 @@ async function checkTable(table: Table, around: Surroundings): Promise<void> {
   const other = ways[1];
   if (other) {
     await check(`${name}: the same rows by ${other}`, () => {
-      agree(around, { light: () => json(read(all, "json", ways[0])), libbpf: () => json(read(all, "json", other, true)) });
+      const query = { ...all, columns: names.filter((name) => name !== SLEEPING[table.name]) };
+      agree(around, { light: () => json(read(query, "json", ways[0])), libbpf: () => json(read(query, "json", other, true)) });
     });
   }
   await check(`${name}: as asked for on the command line`, () => {
@@ -216,7 +226,7 @@ async function checkTable(table: Table, around: Surroundings): Promise<void> {
     for (const row of json(stdout)) same(Object.keys(row), shown, "columns");
   });
   await check(`${name}: a row's own values find it, and columns in another order`, () => {
-    const full = json(read({ ...base, columns: ["all"] }, "json", ways[0]));
+    const full = json(read({ ...base, columns: ["all"], where: SOME[name] }, "json", ways[0]));
     const row = lasting(full, around).at(-1);
     if (!row) return "the table is empty";
     const { where, matches } = equalTo(row, table);
