@@ -54,20 +54,22 @@ static __always_inline u32 zero_groups(u64 groups)
 	return (zero >> 15) * 0x0001000200040008ull >> 48 & 15;
 }
 
-/* The first of the longest runs of two groups or more. */
+/* The first of the longest runs of two groups or more. Without branches: the verifier would walk all that follows for each. */
 static __always_inline void find_zeros(u32 zeros)
 {
 	u32 runs = zeros, kept = 0, length = 0, first;
 
 	for (u32 i = 1; i < 8; i++) {
+		u32 some;
+
 		runs &= zeros >> i;
-		if (!runs)
-			break;
-		kept = runs;
-		length = i + 1;
+		some = above(runs, 0);
+		kept = (kept & (some - 1)) | runs;
+		length += some << (i == 1);
 	}
 	first = kept & -kept;
-	zeros_start = (first > 1) + (first > 2) + (first > 4) + (first > 8) + (first > 16) + (first > 32) + (first > 64);
+	zeros_start = above(first, 1) + above(first, 2) + above(first, 4) + above(first, 8) + above(first, 16) +
+		      above(first, 32) + above(first, 64);
 	zeros_end = zeros_start + length;
 }
 
@@ -78,7 +80,7 @@ static __always_inline void find_zeros(u32 zeros)
 GLOBAL int put_group(u32 i)
 {
 	u32 group = address[i * 2 & 15] << 8 | address[(i * 2 + 1) & 15];
-	u32 digits = 1 + (group > 0xf) + (group > 0xff) + (group > 0xfff);
+	u32 digits = 1 + above(group, 0xf) + above(group, 0xff) + above(group, 0xfff);
 	u32 at = groups_at, colon;
 
 	if (i >= zeros_start && i < zeros_end) {

@@ -202,8 +202,13 @@ static __noinline void put_hex(u64 value)
 {
 	u32 digits = 1, at;
 
-	for (u32 i = 1; i < 16; i++)
-		digits += value >> (i * 4) != 0;
+	/* 1 for each that is not 0, by the sign: fifteen comparisons would be branches, of which the verifier walks all paths */
+	for (u32 i = 1; i < 16; i++) {
+		u64 rest = value >> (i * 4), sign = rest | -rest;
+
+		barrier_var(sign);
+		digits += sign >> 63;
+	}
 	PUT_QUOTE;
 	LITERAL("0x");
 	at = row_len;

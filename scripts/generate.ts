@@ -31,10 +31,10 @@ function schema(): string {
     'import type { ColumnType } from "./schema.ts";',
     "",
     "type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[]];",
-    "export const generated: readonly (readonly [string, string, string, string, string, readonly Column[]])[] = [",
+    "export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [",
   ];
   for (const [name, iterator, since, plural, doc, columns] of files().map(describe)) {
-    lines.push(`  [${[name, iterator, since, plural, doc].map((part) => JSON.stringify(part)).join(", ")}, [`);
+    lines.push(`  [${[name, iterator, since, plural, doc].map((part) => JSON.stringify(part)).join(", ")}, () => [`);
     for (const column of columns) lines.push(`    ${JSON.stringify(column)},`);
     lines.push("  ]],");
   }

@@ -13,7 +13,9 @@ import { Fixture, TemporaryFolder } from "./support.ts";
 function text(request: Request): string {
   using program = Program.load(libraries, { ...request, libbpf: false });
   const decoder = new TextDecoder();
-  return [...chunks(program, request.format)].map((chunk) => decoder.decode(chunk, { stream: true })).join("");
+  let text = "";
+  for (const chunk of chunks(program, request.format)) text += decoder.decode(chunk, { stream: true });
+  return text;
 }
 
 Deno.test("the plain program is for default columns without a predicate, in any order", () => {

@@ -58,7 +58,7 @@ static __always_inline long name_of(struct vm_area_struct *vma, struct file *fil
 	if (is_special_mapping(vma)) {
 		struct vm_special_mapping *mapping = BPF_CORE_READ(vma, vm_private_data);
 
-		return bpf_probe_read_kernel_str(source, 64, BPF_CORE_READ(mapping, name)) - 1;
+		return bpf_probe_read_kernel_str(source, 64, BPF_PROBE_READ(mapping, name)) - 1;
 	}
 	mm = BPF_CORE_READ(vma, vm_mm);
 	if (vma->vm_start < BPF_CORE_READ(mm, brk) && vma->vm_end > BPF_CORE_READ(mm, start_brk))

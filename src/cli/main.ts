@@ -4,19 +4,21 @@
 import { embedded } from "../native/embedded.ts";
 import { UsageError } from "../query/plan.ts";
 import { WhereError } from "../query/where.ts";
-import { unknown } from "./check.ts";
-import { run } from "./command.ts";
 import { Interrupted, ReaderGone, say } from "./output.ts";
-import { Refused } from "./read.ts";
+import { quick } from "./quick.ts";
+import { read, Refused } from "./read.ts";
 
 const words = process.argv.slice(2);
 
 try {
-  run(words, embedded);
+  const question = quick(words);
+  if (question) {
+    read(embedded, question.query, { ...question, header: true, stats: false, verbose: false, interval: 0, count: 0 });
+  } else (await import("./command.ts")).run(words, embedded);
 } catch (error) {
   if (words.find((word) => !word.startsWith("-")) === "check") {
     // "Could not look" never reads as healthy, whatever the reason.
-    unknown((error as Error).message);
+    (await import("./check.ts")).unknown((error as Error).message);
     say(`task-iter: ${error instanceof WhereError ? error.explain() : (error as Error).message}`);
     process.exitCode = 3;
   } else if (error instanceof ReaderGone) {

@@ -4,8 +4,8 @@
 import type { ColumnType } from "./schema.ts";
 
 type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[]];
-export const generated: readonly (readonly [string, string, string, string, string, readonly Column[]])[] = [
-  ["cgroups", "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.", [
+export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [
+  ["cgroups", "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.", () => [
     ["id",true,10,"ID: the inode number of its folder.","number",[]],
     ["path",true,40,"Path in the hierarchy, as /proc/PID/cgroup shows it.","long",[]],
     ["level",true,5,"How far below the root.","number",[]],
@@ -13,17 +13,17 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["populated",false,9,"Whether a process is in it or below it.","boolean",[]],
     ["frozen",false,6,"Whether it is frozen, and all below it.","boolean",[]],
   ]],
-  ["dmabufs", "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).", [
+  ["dmabufs", "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).", () => [
     ["ino",true,10,"Inode number, as fstat gives it for the buffer's descriptors.","number",[]],
     ["size",true,12,"Size in bytes.","number",[]],
     ["name",true,16,"Name that user space gave it; none for most.","string",[]],
     ["exporter",true,16,"Driver or heap that exports it.","string",[]],
   ]],
-  ["elems", "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.", [
+  ["elems", "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.", () => [
     ["key",true,16,"Key, two hexadecimal digits for each byte; cut where it would overfill the row.","long",[]],
     ["value",true,32,"Value, likewise; of a per-CPU map, those of all possible CPUs joined by \";\".","long",[]],
   ]],
-  ["files", "task_file", "5.8", "file descriptors", "Open file descriptors of every process.", [
+  ["files", "task_file", "5.8", "file descriptors", "Open file descriptors of every process.", () => [
     ["comm",true,16,"Name of the thread that holds the descriptor table.","string",[]],
     ["pid",true,8,"Process ID.","number",[]],
     ["tid",true,8,"Thread ID.","number",[]],
@@ -46,17 +46,17 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["remote_port",false,11,"Of such a socket, its remote port; 0 for none.","number",[]],
     ["state",false,11,"Of an INET, INET6, UNIX or VSOCK socket, its state.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
   ]],
-  ["ksyms", "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.", [
+  ["ksyms", "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.", () => [
     ["name",true,40,"Name of the symbol.","string",[]],
     ["type",true,4,"Type letter, as in /proc/kallsyms and nm: t or T is code.","string",[]],
     ["module",true,16,"Module that it is in (bpf: a program); none for the kernel itself.","string",[]],
   ]],
-  ["links", "bpf_link", "5.19", "BPF links", "BPF links: what ties programs to where they run.", [
+  ["links", "bpf_link", "5.19", "BPF links", "BPF links: what ties programs to where they run.", () => [
     ["id",true,6,"ID of the link.","number",[]],
     ["type",true,14,"Type, as bpftool names it.","enum",[[0,"unspec"],[1,"raw_tracepoint"],[2,"tracing"],[3,"cgroup"],[4,"iter"],[5,"netns"],[6,"xdp"],[7,"perf_event"],[8,"kprobe_multi"],[9,"struct_ops"],[10,"netfilter"],[11,"tcx"],[12,"uprobe_multi"],[13,"netkit"],[14,"sockmap"]]],
     ["prog_id",true,7,"ID of its program; a struct_ops link has none.","number",[]],
   ]],
-  ["maps", "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.", [
+  ["maps", "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.", () => [
     ["id",true,6,"ID of the map.","number",[]],
     ["type",true,16,"Type, as bpftool names it.","enum",[[0,"unspec"],[1,"hash"],[2,"array"],[3,"prog_array"],[4,"perf_event_array"],[5,"percpu_hash"],[6,"percpu_array"],[7,"stack_trace"],[8,"cgroup_array"],[9,"lru_hash"],[10,"lru_percpu_hash"],[11,"lpm_trie"],[12,"array_of_maps"],[13,"hash_of_maps"],[14,"devmap"],[15,"sockmap"],[16,"cpumap"],[17,"xskmap"],[18,"sockhash"],[19,"cgroup_storage"],[20,"reuseport_sockarray"],[21,"percpu_cgroup_storage"],[22,"queue"],[23,"stack"],[24,"sk_storage"],[25,"devmap_hash"],[26,"struct_ops"],[27,"ringbuf"],[28,"inode_storage"],[29,"task_storage"],[30,"bloom_filter"],[31,"user_ringbuf"],[32,"cgrp_storage"],[33,"arena"],[34,"insn_array"]]],
     ["name",true,15,"Name, at most 15 bytes; empty for a map without one.","string",[]],
@@ -68,7 +68,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["frozen",false,6,"Whether user space may write to it no more.","boolean",[]],
     ["btf_id",false,6,"ID of the BTF that describes its keys and values.","number",[]],
   ]],
-  ["netlink", "netlink", "5.8", "netlink sockets", "Netlink sockets.", [
+  ["netlink", "netlink", "5.8", "netlink sockets", "Netlink sockets.", () => [
     ["protocol",true,14,"Protocol.","enum",[[0,"ROUTE"],[2,"USERSOCK"],[3,"FIREWALL"],[4,"SOCK_DIAG"],[5,"NFLOG"],[6,"XFRM"],[7,"SELINUX"],[8,"ISCSI"],[9,"AUDIT"],[10,"FIB_LOOKUP"],[11,"CONNECTOR"],[12,"NETFILTER"],[13,"IP6_FW"],[14,"DNRTMSG"],[15,"KOBJECT_UEVENT"],[16,"GENERIC"],[18,"SCSITRANSPORT"],[19,"ECRYPTFS"],[20,"RDMA"],[21,"CRYPTO"],[22,"SMC"]]],
     ["portid",true,10,"Port ID, often a process ID; 0 for the kernel's own sockets.","number",[]],
     ["groups",true,10,"Multicast groups 1 to 64 that it has joined, a bit each.","hex",[]],
@@ -78,7 +78,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["ino",true,10,"Inode number of the socket.","number",[]],
     ["netns",false,10,"Inode number of the network namespace.","number",[]],
   ]],
-  ["progs", "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.", [
+  ["progs", "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.", () => [
     ["id",true,6,"ID of the program.","number",[]],
     ["type",true,16,"Type, as bpftool names it.","enum",[[0,"unspec"],[1,"socket_filter"],[2,"kprobe"],[3,"sched_cls"],[4,"sched_act"],[5,"tracepoint"],[6,"xdp"],[7,"perf_event"],[8,"cgroup_skb"],[9,"cgroup_sock"],[10,"lwt_in"],[11,"lwt_out"],[12,"lwt_xmit"],[13,"sock_ops"],[14,"sk_skb"],[15,"cgroup_device"],[16,"sk_msg"],[17,"raw_tracepoint"],[18,"cgroup_sock_addr"],[19,"lwt_seg6local"],[20,"lirc_mode2"],[21,"sk_reuseport"],[22,"flow_dissector"],[23,"cgroup_sysctl"],[24,"raw_tracepoint_writable"],[25,"cgroup_sockopt"],[26,"tracing"],[27,"struct_ops"],[28,"ext"],[29,"lsm"],[30,"sk_lookup"],[31,"syscall"],[32,"netfilter"]]],
     ["name",true,15,"Name, at most 15 bytes; empty for a program without one.","string",[]],
@@ -91,7 +91,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["btf_id",false,6,"ID of the BTF that describes it.","number",[]],
     ["sleepable",false,9,"Whether it may sleep.","boolean",[]],
   ]],
-  ["routes", "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.", [
+  ["routes", "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.", () => [
     ["dst",true,24,"Destination; :: with prefix_len 0 is the default.","string",[]],
     ["prefix_len",true,10,"Length of its prefix in bits.","number",[]],
     ["gateway",true,24,"Address of the next hop, where there is one.","string",[]],
@@ -99,11 +99,11 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["metric",true,10,"Metric: among equal destinations, the lowest wins.","number",[]],
     ["flags",true,10,"Flags, as in /proc/net/ipv6_route (RTF_* bits).","hex",[]],
   ]],
-  ["sk-storage", "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.", [
+  ["sk-storage", "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.", () => [
     ["ino",true,10,"Inode number of the socket; none for one without a descriptor (not accepted yet, orphaned).","number",[]],
     ["value",true,32,"Value, two hexadecimal digits for each byte; cut where it would overfill the row.","long",[]],
   ]],
-  ["slabs", "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab allocator.", [
+  ["slabs", "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab allocator.", () => [
     ["name",true,24,"Name of the cache.","string",[]],
     ["object_size",true,11,"Size of an object in bytes.","number",[]],
     ["size",true,8,"Bytes that an object takes, with what surrounds it.","number",[]],
@@ -112,7 +112,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["flags",false,10,"Flags (SLAB_* bits).","number",[]],
     ["order",false,5,"A slab takes two to the power of this of pages.","number",[]],
   ]],
-  ["sockmap", "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).", [
+  ["sockmap", "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).", () => [
     ["key",true,16,"Key, two hexadecimal digits for each byte.","long",[]],
     ["family",true,6,"Address family.","enum",[[1,"UNIX"],[2,"INET"],[10,"INET6"],[40,"VSOCK"]]],
     ["state",true,11,"State, with the names of TCP's for all protocols.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
@@ -122,7 +122,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["remote_port",true,11,"Remote port.","number",[]],
     ["ino",false,10,"Inode number of the socket.","number",[]],
   ]],
-  ["stacks", "task", "5.8", "task stacks", "Kernel stacks of all threads.", [
+  ["stacks", "task", "5.8", "task stacks", "Kernel stacks of all threads.", () => [
     ["comm",true,16,"Name of the thread.","string",[]],
     ["pid",true,8,"Process ID.","number",[]],
     ["tid",true,8,"Thread ID.","number",[]],
@@ -131,7 +131,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["depth",false,5,"Number of frames, at most 64.","number",[]],
     ["wchan",false,24,"Kernel function that the thread sleeps in.","symbol",[]],
   ]],
-  ["tasks", "task", "5.8", "tasks", "Threads of every process, and the kernel's.", [
+  ["tasks", "task", "5.8", "tasks", "Threads of every process, and the kernel's.", () => [
     ["pid",true,8,"Process ID.","number",[]],
     ["tid",true,8,"Thread ID.","number",[]],
     ["ppid",true,8,"Process ID of the parent; 0 where it is outside the pid namespace.","number",[]],
@@ -167,7 +167,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["kthread",false,7,"Whether it is a thread of the kernel.","boolean",[]],
     ["oom_score_adj",false,13,"What is added to its score when memory runs out.","signed",[]],
   ]],
-  ["tcp", "tcp", "5.9", "TCP sockets", "TCP sockets.", [
+  ["tcp", "tcp", "5.9", "TCP sockets", "TCP sockets.", () => [
     ["family",true,6,"Address family.","enum",[[2,"INET"],[10,"INET6"]]],
     ["state",true,11,"State.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
     ["local_addr",true,15,"Local address.","string",[]],
@@ -187,7 +187,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["bytes_received",false,14,"Bytes of data received.","number",[]],
     ["backlog",false,7,"Of a listener, how many connections may wait to be accepted.","number",[]],
   ]],
-  ["udp", "udp", "5.9", "UDP sockets", "UDP sockets.", [
+  ["udp", "udp", "5.9", "UDP sockets", "UDP sockets.", () => [
     ["family",true,6,"Address family.","enum",[[2,"INET"],[10,"INET6"]]],
     ["state",true,11,"ESTABLISHED when it has a remote address, CLOSE when not.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
     ["local_addr",true,15,"Local address.","string",[]],
@@ -202,7 +202,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["cgroup_id",false,9,"ID of the control group (version 2) that made it.","number",[]],
     ["drops",false,8,"Datagrams dropped, for want of room or for a wrong checksum.","number",[]],
   ]],
-  ["unix", "unix", "5.15", "Unix sockets", "Unix domain sockets.", [
+  ["unix", "unix", "5.15", "Unix sockets", "Unix domain sockets.", () => [
     ["type",true,9,"Type of socket.","enum",[[1,"STREAM"],[2,"DGRAM"],[5,"SEQPACKET"]]],
     ["state",true,11,"LISTEN, ESTABLISHED, or CLOSE when not connected.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
     ["path",true,40,"Path it is bound to; an abstract name has @ for each NUL, the first one too.","string",[]],
@@ -213,7 +213,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["backlog",false,7,"Of a listener, how many connections may wait to be accepted.","number",[]],
     ["netns",false,10,"Inode number of the network namespace.","number",[]],
   ]],
-  ["vmas", "task_vma", "5.12", "mappings", "Memory mappings of every process.", [
+  ["vmas", "task_vma", "5.12", "mappings", "Memory mappings of every process.", () => [
     ["pid",true,8,"Process ID.","number",[]],
     ["comm",true,16,"Name of the process.","string",[]],
     ["start",true,18,"Address of its first byte.","hex",[]],
