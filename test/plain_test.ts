@@ -7,7 +7,7 @@ import { Program, type Request } from "../src/native/program.ts";
 import { plan } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
 import { chunks } from "../src/stream.ts";
-import { Fixture, TemporaryFolder } from "./support.ts";
+import { executable, Fixture, TemporaryFolder } from "./support.ts";
 
 /** Not by libbpf, which knows no plain programs. */
 function text(request: Request): string {
