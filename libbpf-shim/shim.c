@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -192,6 +193,28 @@ int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size)
 int task_iter_close(int fd)
 {
 	return close(fd) < 0 ? -errno : 0;
+}
+
+int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u32 size)
+{
+	struct pollfd full = { fd, POLLOUT, 0 };
+	const char *rest = bytes;
+	ssize_t wrote;
+
+	if (!bytes || (fd <= STDERR_FILENO && fcntl(fd, F_GETFD) & FD_CLOEXEC))
+		return fail(it, "write", bytes ? EBADF : EINVAL);
+	while (size > 0) {
+		wrote = write(fd, rest, size);
+		if (wrote >= 0) {
+			rest += wrote;
+			size -= wrote;
+		} else if (errno == EAGAIN) {
+			poll(&full, 1, -1);
+		} else if (errno != EINTR) {
+			return fail(it, "write", errno);
+		}
+	}
+	return 0;
 }
 
 int task_iter_stamp(struct task_iter *it, const char *text)

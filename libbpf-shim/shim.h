@@ -47,6 +47,13 @@ EXPORT int task_iter_resume(struct task_iter *it);
 /* read(2) and close(2) of what create returned: Deno's own know only descriptors that it opened itself. */
 EXPORT int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size);
 EXPORT int task_iter_close(int fd);
+
+/*
+ * write(2) of all of it, however little it takes at a time; waits where a descriptor that does not block is full. -EBADF also
+ * for a standard descriptor that an exec would close: a runtime puts one of /dev/null where the user left none.
+ */
+EXPORT int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u32 size);
+
 /* The same for another network namespace, an open descriptor of it; the calling thread is back in its own afterwards. */
 EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
 

@@ -83,6 +83,9 @@ function readAll(shim: Shim, it: Handle, fd: number, size: number): string {
   equal([buffer[0], buffer[size + 1]], [0x21, 0x21]);
   equal(shim.close(fd), 0);
   equal(shim.read(it, fd, buffer, size), -EBADF);
+  equal(shim.write(it, fd, buffer, size), -EBADF);
+  match(shim.error(it), /^write: /);
+  equal(shim.write(it, fd, null, size), -EINVAL);
   equal(shim.close(fd), -EBADF);
   return text;
 }

@@ -2,8 +2,8 @@
 /*
  * shim_test.c -- the C library alone, built with AddressSanitizer and UndefinedBehaviorSanitizer: shim_test PROGRAM SEED SECONDS
  *
- * Calls in the wrong order, with wrong sizes and NULLs; limits reached at every step; signals; then calls at random. After each of
- * these no descriptor is left. Prints a line of JSON; a check that fails, and what a sanitizer finds, end it with a message.
+ * Calls in the wrong order, with wrong sizes and NULLs; limits reached at every step; signals; readers of all kinds; then calls at
+ * random. After each of these no descriptor is left. Prints a line of JSON; a check that fails, and what a sanitizer finds, end it with a message.
  */
 #include "../libbpf-shim/shim.h"
 #include "../bpf/query.h"
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,6 +76,7 @@ static void check_all(struct task_iter *it, int result)
 	CHECK(task_iter_pin(it, NULL) == result);
 	CHECK(task_iter_program_size(it) == result);
 	CHECK(task_iter_read(it, -1, buffer, sizeof(buffer)) == -EBADF);
+	CHECK(task_iter_write(it, -1, "row", 3) == -EBADF);
 }
 
 static void orders(void)
@@ -191,6 +193,46 @@ static void interrupted(void)
 		task_iter_free(it);
 	}
 	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+}
+
+/* Through a pipe that does not block to a slow reader; to one that is gone; to a full disk; to what is not open. */
+static void writes(void)
+{
+	static char bytes[1 << 20], seen[sizeof(bytes)];
+	int ends[2], status, full;
+	size_t got = 0;
+	ssize_t took;
+	pid_t reader;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = i * 31 >> 3;
+	CHECK(pipe2(ends, O_CLOEXEC) == 0);
+	reader = fork();
+	CHECK(reader >= 0);
+	if (reader == 0) {
+		close(ends[1]);
+		while ((took = read(ends[0], seen + got, sizeof(seen) - got)) > 0) {
+			got += took;
+			usleep(1000);
+		}
+		_exit(got != sizeof(bytes) || memcmp(bytes, seen, got));
+	}
+	close(ends[0]);
+	CHECK(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
+	CHECK(task_iter_write(NULL, ends[1], bytes, sizeof(bytes)) == 0);
+	close(ends[1]);
+	CHECK(waitpid(reader, &status, 0) == reader && status == 0);
+
+	signal(SIGPIPE, SIG_IGN);
+	CHECK(pipe2(ends, O_CLOEXEC) == 0);
+	close(ends[0]);
+	CHECK(task_iter_write(NULL, ends[1], bytes, 1) == -EPIPE && task_iter_write(NULL, ends[1], bytes, 0) == 0);
+	CHECK(task_iter_write(NULL, ends[1], NULL, 1) == -EINVAL);
+	close(ends[1]);
+	full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	CHECK(full >= 0 && task_iter_write(NULL, full, bytes, 1) == -ENOSPC);
+	close(full);
+	CHECK(task_iter_write(NULL, full, bytes, 1) == -EBADF && task_iter_write(NULL, -1, bytes, 1) == -EBADF);
 }
 
 static uint64_t state;
@@ -348,6 +390,8 @@ int main(int count, char **arguments)
 	refused = limits();
 	CHECK(descriptors() == before);
 	interrupted();
+	CHECK(descriptors() == before);
+	writes();
 	CHECK(descriptors() == before);
 	calls = fuzz(strtoull(arguments[2], NULL, 10), atof(arguments[3]));
 	CHECK(descriptors() == before);

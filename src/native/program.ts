@@ -14,7 +14,7 @@ export const FORMATS: readonly Format[] = ["text", "csv", "json", "jsonl"];
 export type Libraries = (name: string, needs?: readonly string[]) => Shim;
 
 /** The step at which the kernel or the system refused. */
-export type Step = "open" | "configure" | "load" | "attach" | "netns" | "iter_create" | "read" | "pin" | "wait";
+export type Step = "open" | "configure" | "load" | "attach" | "netns" | "iter_create" | "read" | "write" | "pin" | "wait";
 
 /** A step failed; `errno` is positive, 0 where the system gave none. */
 export class TaskIterError extends Error {
@@ -57,6 +57,9 @@ export interface Request {
   /** Take no other way of loading than by libbpf, as on a kernel that cannot run a light skeleton; or, `false`, than by that. */
   libbpf?: boolean | undefined;
 }
+
+/** The library that holds the light skeleton for `request`. */
+export const libraryOf = ({ table, format, plain }: Request): string => `${table}.${format}${plain ? ".plain" : ""}.so`;
 
 const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
 
@@ -105,8 +108,7 @@ export class Program implements Disposable {
     const name = cstring(`${request.table.replaceAll("-", "_")}_${request.format}`);
     if (!request.libbpf) {
       try {
-        const library = `${request.table}.${request.format}${request.plain ? ".plain" : ""}.so`;
-        return Program.#start(libraries(library), name, request, true);
+        return Program.#start(libraries(libraryOf(request)), name, request, true);
       } catch (error) {
         // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
         if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
@@ -246,6 +248,15 @@ export class Program implements Disposable {
       // EAGAIN: a million elements in a row made no output.
       if (read !== -EAGAIN && read !== -EINTR) return read;
     }
+  }
+
+  /**
+   * Writes all of `bytes`, however little the descriptor takes at a time.
+   *
+   * @throws {TaskIterError} a closed pipe, a full disk
+   */
+  write(fd: number, bytes: Uint8Array): void {
+    this.#check("write", this.#shim.write(this.#handle, fd, bytes, bytes.length));
   }
 
   /** What the last pass walked and kept: elements, rows. */

@@ -18,6 +18,7 @@ export const functions = {
   create: { parameters: ["handle"], result: "i32" },
   resume: { parameters: ["handle"], result: "i32" },
   read: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, void *buffer, size
+  write: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, const void *bytes, size
   close: { parameters: ["i32"], result: "i32" }, // int fd
   create_in: { parameters: ["handle", "u32"], result: "i32" }, // netns, a descriptor
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
