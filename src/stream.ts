@@ -45,5 +45,8 @@ export function* chunks(program: Pick<Program, "pass">, format: Format): Generat
     pass.return();
   }
   // Only an array's last row has no line end of its own.
-  if (format === "json") yield encoder.encode(first ? "[]\n" : decoder.decode(buffer.subarray(0, rest)) + "\n]\n");
+  if (format !== "json") return;
+  const end = first ? "[]\n" : "\n]\n";
+  encoder.encodeInto(end, buffer.subarray(rest));
+  yield repair(buffer.subarray(0, rest + end.length));
 }

@@ -3,18 +3,25 @@
 
 import { deepStrictEqual as equal } from "node:assert";
 import { quick } from "../src/cli/quick.ts";
+import { plan } from "../src/query/plan.ts";
 import { taskIter } from "./support.ts";
 
 Deno.test("a table with a format, columns and a predicate goes the short way", () => {
+  const asked = (...words: string[]) => {
+    const { query, format, plan } = quick(words)!;
+    return { query, format, isPrepared: plan !== undefined };
+  };
   const query = { table: "files", columns: undefined, where: undefined };
-  equal(quick(["files"]), { query, format: "text" });
+  equal(asked("files"), { query, format: "text", isPrepared: true });
   for (const words of [["-f", "json"], ["--format", "json"], ["--format=json"]]) {
-    equal(quick(["files", ...words]), { query, format: "json" });
+    equal(asked("files", ...words), { query, format: "json", isPrepared: true });
   }
-  equal(quick(["files", "-c", "fd,path", "--where=fd == 1 && type == REG", "-f", "csv"]), {
+  equal(asked("files", "-c", "fd,path", "--where=fd == 1 && type == REG", "-f", "csv"), {
     query: { table: "files", columns: ["fd", "path"], where: "fd == 1 && type == REG" },
     format: "csv",
+    isPrepared: false,
   });
+  equal(quick(["files", "-f", "csv"])!.plan!(), plan({ table: "files" }, "csv"));
 });
 
 for (

@@ -8,7 +8,8 @@ import { type Plan, plan, type Query, UsageError } from "../query/plan.ts";
 import { nearest, WhereError } from "../query/where.ts";
 import { chunks } from "../stream.ts";
 import { OutputError, ReaderGone, say, write } from "./output.ts";
-import { load, Refused } from "./read.ts";
+import { messageOf } from "./failure.ts";
+import { load } from "./read.ts";
 import { report, type ReportFormat } from "./report.ts";
 
 /**
@@ -157,16 +158,16 @@ function planned(check: Check): Plan {
   return plan({ ...check.query, columns: [] }, "csv");
 }
 
-/** Loads and counts. @throws {Refused} the kernel cannot be asked */
+/** Loads and counts. @throws {Refused|Error} the kernel cannot be asked */
 function count(libraries: Libraries, check: Check, verbose: boolean): number {
   const asked = planned(check);
-  using program = load(libraries, asked, verbose);
+  using program = load(libraries, asked.request, verbose);
   try {
     for (const rows of chunks(program, "csv")) {
-      throw new Refused(`the kernel's program wrote ${rows.length} bytes instead of counting`);
+      throw new Error(`the kernel's program wrote ${rows.length} bytes instead of counting`);
     }
   } catch (error) {
-    if (error instanceof TaskIterError) throw new Refused(`cannot count ${asked.table.plural}: ${error.message}`);
+    if (error instanceof TaskIterError) throw new Error(`cannot count ${asked.table.plural}: ${error.message}`);
     throw error;
   }
   return program.progress().rows;
@@ -202,7 +203,7 @@ export function perform(libraries: Libraries, checks: readonly Check[], verbose 
       try {
         counted.set(question, count(once, check, verbose));
       } catch (error) {
-        counted.set(question, (error as Error).message.replace(/\s+/g, " "));
+        counted.set(question, messageOf(error as Error).replace(/\s+/g, " "));
       }
     }
     const time = known ? 0 : performance.now() - begun;
@@ -256,13 +257,6 @@ function checksOf(options: CheckOptions): Check[] {
   } catch (error) {
     throw error instanceof UsageError ? new UsageError(`${file}: ${error.message}`) : error;
   }
-}
-
-/** A line for the monitoring, which reads standard output, about a check that could not even begin. */
-export function unknown(message: string): void {
-  try {
-    write(`CHECK UNKNOWN - ${message.split("\n")[0]!.replaceAll("|", "/")}\n`);
-  } catch { /* nobody reads it */ }
 }
 
 /** `task-iter check`: sets the exit status. @throws {UsageError|WhereError} the command line or the file is wrong */

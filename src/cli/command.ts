@@ -5,7 +5,7 @@ import { Command, CommanderError, type CommandUnknownOpts, Option } from "@comma
 import whereHelp from "../../docs/where.md" with { type: "text" };
 import manifest from "../../deno.json" with { type: "json" };
 import { type Format, FORMATS, type Libraries } from "../native/program.ts";
-import { findTable, type Query, UsageError } from "../query/plan.ts";
+import { findTable, plan, type Query, UsageError } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
 import { iterators } from "./explain.ts";
@@ -131,7 +131,7 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
         count: options.count ?? 0,
       };
       if (show.interval > 0) watch(libraries, query, show);
-      else if (read(libraries, query, show) === 0) hint([table], query);
+      else if (read(libraries, plan(query, show.format), show) === 0) hint([table], query);
     });
   program.commandsGroup("Commands:").command("tables")
     .description("list the tables, or one table's columns")

@@ -4,7 +4,7 @@
 import type { Format, Libraries } from "../native/program.ts";
 import { MAP_TYPES, plan } from "../query/plan.ts";
 import { type Table, tables } from "../query/schema.ts";
-import { hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "./explain.ts";
+import { explain, hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "./explain.ts";
 import { load, Refused } from "./read.ts";
 import { writeRows } from "./rows.ts";
 
@@ -24,11 +24,11 @@ const HELPERS: readonly (readonly [string, string, string])[] = [
 /** Loads the program of `table` and gives up; how it was loaded, or why it was not. */
 function attempt(libraries: Libraries, table: Table): { ok: boolean; found: string } {
   try {
-    using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name] }, "csv"), false);
+    using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name] }, "csv").request, false);
     return { ok: true, found: program.light ? "light skeleton" : "libbpf" };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    return { ok: false, found: error.message.replace(/^cannot read table \S+: /, "") };
+    return { ok: false, found: explain(error.reason, table).replace(/^cannot read table \S+: /, "") };
   }
 }
 

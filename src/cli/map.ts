@@ -29,8 +29,8 @@ function ownMaps(): Set<number> {
 const LOADER_MAP = "__loader.map";
 
 function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
-  const planned = plan({ table: "maps", columns: ["id", "name", "type"] }, "jsonl");
-  using program = load(libraries, planned, verbose);
+  const { request } = plan({ table: "maps", columns: ["id", "name", "type"] }, "jsonl");
+  using program = load(libraries, request, verbose);
   const own = ownMaps();
   const decoder = new TextDecoder();
   let text = "";

@@ -60,8 +60,8 @@ export function pin(libraries: Libraries, query: Query, path: string, asked: For
   const format = asked === "json" ? "jsonl" : asked;
   const place = paths().resolve(path);
   requireBpffs(place);
-  const planned = plan(query, format, false, describe(query, format));
-  using program = load(libraries, planned, verbose);
+  const { request } = plan(query, format, false, describe(query, format));
+  using program = load(libraries, request, verbose);
   try {
     program.pin(place);
   } catch (error) {

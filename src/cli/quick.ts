@@ -5,8 +5,8 @@
  */
 
 import { type Format, FORMATS } from "../native/program.ts";
-import { MAP_TYPES, type Query } from "../query/plan.ts";
-import { tables } from "../query/schema.ts";
+import type { Query } from "../query/plan.ts";
+import { type Prepared, prepared } from "../query/prepared.ts";
 
 type Option = "format" | "columns" | "where";
 
@@ -19,10 +19,18 @@ const OPTIONS = new Map<string, Option>([
   ["--where", "where"],
 ]);
 
+/** A question of that form. */
+export interface Question {
+  query: Query;
+  format: Format;
+  /** Its plan where that is prepared. */
+  plan: (() => Prepared) | undefined;
+}
+
 /** The question that `words` ask; `undefined` when they are not of that form. */
-export function quick(words: readonly string[]): { query: Query; format: Format } | undefined {
-  const [table, ...rest] = words;
-  if (table === undefined || MAP_TYPES[table] || !tables.some(({ name }) => name === table)) return undefined;
+export function quick(words: readonly string[]): Question | undefined {
+  const [table = "", ...rest] = words;
+  if (!Object.hasOwn(prepared, `${table}.text`)) return undefined;
   const options: { [Name in Option]?: string } = {};
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i]!;
@@ -34,5 +42,7 @@ export function quick(words: readonly string[]): { query: Query; format: Format 
   }
   const { format = "text", columns, where } = options;
   const known = FORMATS.find((name) => name === format);
-  return known && { query: { table, columns: columns?.split(","), where }, format: known };
+  if (!known) return undefined;
+  const plan = columns === undefined && where === undefined ? prepared[`${table}.${known}`] : undefined;
+  return { query: { table, columns: columns?.split(","), where }, format: known, plan };
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The main job: one table to standard output. */
 
-import { type Format, type Libraries, Program, TaskIterError } from "../native/program.ts";
-import { type Plan, plan, type Query } from "../query/plan.ts";
-import type { Column } from "../query/schema.ts";
+import { type Format, type Libraries, Program, type Request, TaskIterError } from "../native/program.ts";
+import type { Prepared } from "../query/prepared.ts";
 import { chunks } from "../stream.ts";
-import { explain } from "./explain.ts";
 import { hasColours, say, write } from "./output.ts";
 
 /** How to show it. */
@@ -20,46 +18,26 @@ export interface Show {
   count: number;
 }
 
-/** The kernel cannot be asked; the message says why. */
+/** The kernel cannot be asked; explain.ts tells why. */
 export class Refused extends Error {
   override name = "Refused";
+  constructor(readonly reason: TaskIterError, readonly table: string) {
+    super(reason.message);
+  }
 }
 
-const isRight = (column: Column) => column.type === "number" || column.type === "signed";
-
-/** Column names as text shows them, aligned as the program aligns the cells. */
-export function textHeader(columns: readonly Column[]): string {
-  const cells = columns.map((column, i) => {
-    const name = column.name.toUpperCase();
-    if (isRight(column)) return name.padStart(column.width);
-    return i === columns.length - 1 ? name : name.padEnd(column.width);
-  });
-  return cells.join(" ") + "\n";
-}
-
-/** The header line of a snapshot, if there is one. */
-export function header({ columns, blocks }: Plan, format: Format): string {
-  if (format === "csv") return columns.map(({ name }) => name).join(",") + "\n";
-  return format === "text" && !blocks ? textHeader(columns) : "";
-}
-
-/** The program of `plan`, loaded and attached. @throws {Refused} the kernel cannot be asked */
-export function load(libraries: Libraries, plan: Plan, verbose: boolean): Program {
+/** The program of a plan, loaded and attached. @throws {Refused} the kernel cannot be asked */
+export function load(libraries: Libraries, request: Request, verbose: boolean): Program {
   let program;
   try {
-    program = Program.load(libraries, { ...plan.request, verbose });
+    program = Program.load(libraries, { ...request, verbose });
   } catch (error) {
     if (!(error instanceof TaskIterError)) throw error;
     if (verbose && error.log) say(error.log.trimEnd());
-    throw new Refused(explain(error, plan.table));
+    throw new Refused(error, request.table);
   }
   if (verbose) say(program.log.trimEnd());
   return program;
-}
-
-/** What a text ends with, as the tutorial's, after an empty line: a block ends with one of its own. */
-export function summary({ table, blocks }: Plan, rows: number): string {
-  return `${blocks ? "" : "\n"}=== Summary: ${rows} ${table.plural} shown ===\n`;
 }
 
 /** The line of `--stats`; times in milliseconds. */
@@ -68,22 +46,22 @@ export function stats(total: { load: number; walk: number; rows: number; walked:
   return `${total.rows} rows of ${total.walked} walked, ${total.bytes} bytes, load ${load} ms, walk ${walk} ms`;
 }
 
-/** Reads `query` once and writes it to standard output. @returns how many rows. @throws see main.ts */
-export function read(libraries: Libraries, query: Query, show: Show): number {
-  const planned = plan(query, show.format);
+/** Reads a table once and writes it to standard output. @returns how many rows. @throws see failure.ts */
+export function read(libraries: Libraries, { request, header, summary }: Prepared, show: Show): number {
   const started = performance.now();
-  using program = load(libraries, planned, show.verbose);
+  using program = load(libraries, request, show.verbose);
   const loaded = performance.now();
-  const first = show.header ? header(planned, show.format) : "";
-  if (first) write(show.format === "text" && hasColours(1) ? `\x1b[1m${first.trimEnd()}\x1b[0m\n` : first);
+  if (header && show.header) {
+    write(show.format === "text" && hasColours(1) ? `\x1b[1m${header.trimEnd()}\x1b[0m\n` : header, program);
+  }
   let bytes = 0;
   for (const chunk of chunks(program, show.format)) {
     bytes += chunk.length;
-    write(chunk);
+    write(chunk, program);
   }
   const walk = performance.now() - loaded;
   const progress = program.progress();
-  if (planned.summary) write(summary(planned, progress.rows));
+  if (summary) write(summary.join(String(progress.rows)), program);
   if (show.stats) say(stats({ load: loaded - started, walk, ...progress, bytes }));
   return progress.rows;
 }

@@ -2,8 +2,8 @@
 /** Rows that come from no kernel table, in the formats of those that do. */
 
 import type { Format } from "../native/program.ts";
+import { textHeader } from "../query/plan.ts";
 import { write } from "./output.ts";
-import { textHeader } from "./read.ts";
 
 type Row = Readonly<Record<string, string | boolean>>;
 

@@ -5,7 +5,7 @@ import type { Libraries, Program } from "../native/program.ts";
 import { type Plan, plan, type Query } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
 import { Interrupted, isTerminal, ReaderGone, say, write } from "./output.ts";
-import { header, load, type Show, stats, summary } from "./read.ts";
+import { load, type Show, stats } from "./read.ts";
 
 const NEWLINE = 10;
 
@@ -40,7 +40,7 @@ function deliver(program: Program, bytes: Uint8Array): void {
       if (state === "gone") throw interrupted ? new Interrupted(interrupted) : new ReaderGone();
       writable = state === "writable";
     }
-    write(bytes.subarray(at, end));
+    write(bytes.subarray(at, end), program);
     at = end;
   }
   if (interrupted) throw new Interrupted(interrupted);
@@ -61,13 +61,13 @@ function sleepUntil(program: Program, time: number): void {
 function snapshot(program: Program, planned: Plan, show: Show, withHeader: boolean): Uint8Array {
   const parts: Uint8Array[] = [];
   const encoder = new TextEncoder();
-  if (withHeader) parts.push(encoder.encode(header(planned, show.format)));
+  if (withHeader) parts.push(encoder.encode(planned.header));
   for (const chunk of chunks(program, show.format)) {
     parts.push(chunk.slice());
     const { signal } = program.wait(-1, 0, 0);
     if (signal) throw new Interrupted(signal);
   }
-  if (planned.summary) parts.push(encoder.encode(summary(planned, program.progress().rows)));
+  if (planned.summary) parts.push(encoder.encode(planned.summary.join(String(program.progress().rows))));
   const whole = new Uint8Array(parts.reduce((size, { length }) => size + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -104,7 +104,7 @@ function screen(bytes: Uint8Array, planned: Plan, show: Show, first: boolean): U
 export function watch(libraries: Libraries, query: Query, show: Show): void {
   const planned = plan(query, show.format, show.format === "jsonl");
   const started = performance.now();
-  using program = load(libraries, planned, show.verbose);
+  using program = load(libraries, planned.request, show.verbose);
   const loaded = performance.now();
   program.interrupts();
   const redraw = show.format === "text" && isTerminal(1) && process.env.TERM !== "dumb";

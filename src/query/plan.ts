@@ -37,16 +37,28 @@ export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
   sockmap: ["sockmap", "sockhash"],
 };
 
-/** A request, and what its rows look like. */
+/** A request, and what goes around its rows. */
 export interface Plan {
   table: Table;
   /** The columns of a row, in order. */
   columns: Column[];
-  /** Text in the tutorial's blocks of lines, which have no columns. */
-  blocks: boolean;
-  /** Whether text ends with the tutorial's summary. */
-  summary: boolean;
   request: Request;
+  /** The line before the rows of text and CSV; "" where there is none. */
+  header: string;
+  /** What the tutorial's text ends with, before and after the number of rows; nothing else has it. */
+  summary: readonly [string, string] | undefined;
+}
+
+const isRight = (column: Column) => column.type === "number" || column.type === "signed";
+
+/** Column names as text shows them, aligned as the program aligns the cells. */
+export function textHeader(columns: readonly Column[]): string {
+  const cells = columns.map((column, i) => {
+    const name = column.name.toUpperCase();
+    if (isRight(column)) return name.padStart(column.width);
+    return i === columns.length - 1 ? name : name.padEnd(column.width);
+  });
+  return cells.join(" ") + "\n";
 }
 
 /** PID_MAX_LIMIT of include/linux/threads.h: no number of a process or thread is larger. */
@@ -108,7 +120,9 @@ export function plan(query: Query, format: Format, stamped = false, description?
     throw new UsageError(`${table.name} takes no network namespace; those that do: ${those.join(", ")}`);
   }
   const tutorial = format === "text" && query.columns === undefined;
+  // Text in the tutorial's blocks of lines has no columns; each ends with an empty line.
   const blocks = tutorial && table.name === "stacks";
+  const summarized = tutorial && (table.name === "stacks" || table.name === "files");
   const byDefault = (tutorial && TUTORIAL_COLUMNS[table.name]) ||
     table.columns.filter(({ name, shown }) => shown || name === "netns" && query.netns !== undefined).map(({ name }) => name);
   const numbers = chooseColumns(table, query.columns ?? byDefault);
@@ -134,8 +148,12 @@ export function plan(query: Query, format: Format, stamped = false, description?
   return {
     table,
     columns,
-    blocks,
-    summary: tutorial && (table.name === "stacks" || table.name === "files"),
+    header: format === "csv"
+      ? columns.map(({ name }) => name).join(",") + "\n"
+      : format === "text" && !blocks
+      ? textHeader(columns)
+      : "",
+    summary: summarized ? [`${blocks ? "" : "\n"}=== Summary: `, ` ${table.plural} shown ===\n`] : undefined,
     request: {
       table: table.name,
       format,
