@@ -7,6 +7,7 @@
  */
 #include "shim.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -73,8 +74,8 @@ int task_iter_wait(int fd, __u32 bytes, int ms)
 		if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return caught << 8 | WAIT_GONE;
 		if (fds[0].revents & POLLOUT) {
-			/* A page is free. For more of them: what holds nothing has room for any row. */
-			if (bytes <= 4096 || ioctl(fd, FIONREAD, &used) < 0 || !used)
+			/* A page of a pipe is free. For more of them: one that holds nothing has room for any row. */
+			if (bytes <= 4096 || fcntl(fd, F_GETPIPE_SZ) < 0 || ioctl(fd, FIONREAD, &used) < 0 || !used)
 				return caught << 8 | WAIT_WRITABLE;
 			fds[0].fd = -1;
 			fds[1].revents = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** `--interval`: the same query again and again, by programs loaded once. */
 
+import { fstatSync } from "node:fs";
 import type { Libraries, Program } from "../native/program.ts";
 import { type Plan, plan, type Query } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
@@ -11,6 +12,9 @@ const NEWLINE = 10;
 
 /** What a pipe takes whole or not at all (pipe(7)). */
 const PIPE_BUF = 4096;
+
+/** What a file takes at once. */
+const PIECE = 64 * 1024;
 
 /** Milliseconds that a reader has after Ctrl-C to take the rest of a snapshot. */
 const GRACE = 100;
@@ -24,10 +28,10 @@ const FOREVER = 0x7fffffff;
  * @throws {Interrupted} a signal came
  * @throws {ReaderGone} a closed pipe
  */
-function deliver(program: Program, bytes: Uint8Array): void {
+function deliver(program: Program, bytes: Uint8Array, piece: number): void {
   let [interrupted, deadline] = [0, 0];
   for (let at = 0; at < bytes.length;) {
-    let end = Math.min(at + PIPE_BUF, bytes.length);
+    let end = Math.min(at + piece, bytes.length);
     if (end < bytes.length) {
       const line = bytes.lastIndexOf(NEWLINE, end - 1) + 1;
       end = line > at ? line : bytes.indexOf(NEWLINE, end) + 1 || bytes.length;
@@ -57,24 +61,38 @@ function sleepUntil(program: Program, time: number): void {
   }
 }
 
-/** A pass to its end: nothing of it is written before. */
-function snapshot(program: Program, planned: Plan, show: Show, withHeader: boolean): Uint8Array {
-  const parts: Uint8Array[] = [];
-  const encoder = new TextEncoder();
-  if (withHeader) parts.push(encoder.encode(planned.header));
-  for (const chunk of chunks(program, show.format)) {
-    parts.push(chunk.slice());
-    const { signal } = program.wait(-1, 0, 0);
-    if (signal) throw new Interrupted(signal);
+/** The bytes of a snapshot; their memory serves the next one too. */
+class Snapshot {
+  #memory = new Uint8Array(4 * PIECE);
+  #length = 0;
+
+  get bytes(): Uint8Array {
+    return this.#memory.subarray(0, this.#length);
   }
-  if (planned.summary) parts.push(encoder.encode(planned.summary.join(String(program.progress().rows))));
-  const whole = new Uint8Array(parts.reduce((size, { length }) => size + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+
+  #append(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#memory.length) {
+      const larger = new Uint8Array(2 * length);
+      larger.set(this.bytes);
+      this.#memory = larger;
+    }
+    this.#memory.set(bytes, this.#length);
+    this.#length = length;
   }
-  return whole;
+
+  /** A pass to its end: nothing of it is written before. */
+  take(program: Program, planned: Plan, show: Show, withHeader: boolean): void {
+    const encoder = new TextEncoder();
+    this.#length = 0;
+    if (withHeader) this.#append(encoder.encode(planned.header));
+    for (const chunk of chunks(program, show.format)) {
+      this.#append(chunk);
+      const { signal } = program.wait(-1, 0, 0);
+      if (signal) throw new Interrupted(signal);
+    }
+    if (planned.summary) this.#append(encoder.encode(planned.summary.join(String(program.progress().rows))));
+  }
 }
 
 /** A duration as a user would write it. */
@@ -108,19 +126,23 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   const loaded = performance.now();
   program.interrupts();
   const redraw = show.format === "text" && isTerminal(1) && process.env.TERM !== "dumb";
+  const output = fstatSync(1);
+  const piece = output.isFile() || output.isCharacterDevice() && !isTerminal(1) ? PIECE : PIPE_BUF;
+  const snapshot = new Snapshot();
   const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
   try {
     for (let pass = 0, tick = 0; pass < (show.count || Infinity); pass++) {
       sleepUntil(program, loaded + tick * show.interval);
       const begun = performance.now();
       program.stamp(new Date().toISOString());
-      const bytes = snapshot(program, planned, show, show.header && (pass === 0 || show.format === "text"));
+      snapshot.take(program, planned, show, show.header && (pass === 0 || show.format === "text"));
+      const { bytes } = snapshot;
       total.walk += performance.now() - begun;
       total.bytes += bytes.length;
       const progress = program.progress();
       total.rows += progress.rows;
       total.walked += progress.walked;
-      deliver(program, redraw ? screen(bytes, planned, show, pass === 0) : bytes);
+      deliver(program, redraw ? screen(bytes, planned, show, pass === 0) : bytes, piece);
       tick = Math.max(tick + 1, Math.ceil((performance.now() - loaded) / show.interval));
     }
   } finally {
