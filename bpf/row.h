@@ -113,44 +113,47 @@ static __always_inline u64 eight_digits(u64 value)
 	return tens | (twos - tens * 10) << 8 | REPEAT('0');
 }
 
-/* 1 for value > limit, by the sign: a comparison becomes a branch, and those were half of what the verifier had to walk. */
-static __always_inline u32 above(u64 value, u64 limit)
+/* How many of a word's bytes are below its lowest bit, 8 when there is none; without a branch, which the verifier walks both ways. */
+static __always_inline u32 bytes_below(u64 word)
 {
-	u64 difference = limit - value;
+	u64 below = (word & -word) - 1;
 
-	barrier_var(difference);
-	return difference >> 63;
+	return (below >> 7 & REPEAT(1)) * REPEAT(1) >> 56;
 }
 
-static __always_inline u32 digits_below_8(u64 value)
+/* Of eight digits, the zeros before the number; its last digit is none. */
+static __always_inline u32 leading_zeros(u64 digits)
 {
-	return 1 + above(value, 9) + above(value, 99) + above(value, 999) + above(value, 9999) + above(value, 99999) +
-	       above(value, 999999) + above(value, 9999999);
+	return bytes_below((digits ^ REPEAT('0')) | 1ull << 56);
 }
 
 #define E8 100000000ull
 
+/* Of a longer number, the eight digits below others. */
+GLOBAL int put_eight_digits(u64 value)
+{
+	u32 at = row_len;
+
+	WORD(ROW(at)) = eight_digits(value);
+	row_len = at + 8;
+	return 0;
+}
+
 GLOBAL int put_u64(u64 value)
 {
-	u32 at = row_len, digits;
-	u64 head = value;
+	u32 at = row_len, zeros;
+	u64 head = value, digits;
 
+	if (value >= E8)
+		head = value >= E8 * E8 ? value / (E8 * E8) : value / E8;
+	digits = eight_digits(head);
+	zeros = leading_zeros(digits);
+	WORD(ROW(at)) = digits >> (zeros * 8 & 63);
+	row_len = at + 8 - zeros;
 	if (value >= E8 * E8)
-		head = value / (E8 * E8);
-	else if (value >= E8)
-		head = value / E8;
-	digits = digits_below_8(head);
-	WORD(ROW(at)) = eight_digits(head) >> ((8 - digits) * 8 & 63);
-	at += digits;
-	if (value >= E8 * E8) {
-		WORD(ROW(at)) = eight_digits(value / E8 % E8);
-		at += 8;
-	}
-	if (value >= E8) {
-		WORD(ROW(at)) = eight_digits(value % E8);
-		at += 8;
-	}
-	row_len = at;
+		put_eight_digits(value / E8 % E8);
+	if (value >= E8)
+		put_eight_digits(value % E8);
 	return 0;
 }
 
@@ -166,10 +169,11 @@ static __noinline void put_s64(s64 value)
 /* A number below 10^8 into source[at ..]; the index after it. For strings that have numbers in them. */
 static __noinline u32 source_number(u32 at, u32 value)
 {
-	u32 digits = digits_below_8(value);
+	u64 digits = eight_digits(value);
+	u32 zeros = leading_zeros(digits);
 
-	WORD(SOURCE(at)) = eight_digits(value) >> ((8 - digits) * 8 & 63);
-	return (at + digits) & SOURCE_MASK;
+	WORD(SOURCE(at)) = digits >> (zeros * 8 & 63);
+	return (at + 8 - zeros) & SOURCE_MASK;
 }
 
 /* `spaces` at the end of the row; at most 64. */
@@ -189,9 +193,10 @@ GLOBAL int put_source(u32 length)
 
 	if (length > SOURCE_MASK + 1)
 		return 0;
-	if (length <= 16) {
-		WORD(row + at) = WORD(source);
-		WORD(row + at + 8) = WORD(source + 8);
+	if (length <= CHUNK) {
+		/* Nearly all: a helper would take longer than the eight words. */
+		for (u32 i = 0; i < CHUNK; i += 8)
+			WORD(row + at + i) = WORD(source + i);
 	} else {
 		bpf_probe_read_kernel(row + at, length, source);
 	}
@@ -278,6 +283,7 @@ GLOBAL int put_string(u32 length)
 	} else {
 		LOOP((SOURCE_MASK + 1) / 8, find_special);
 	}
+	length = *(volatile u32 *)&source_length;	/* the verifier forgets the three cases, and walks what follows once */
 	quoted = QUOTES(special_found || !length);
 	if (quoted)
 		LITERAL("\"");

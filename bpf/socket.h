@@ -45,6 +45,15 @@ static u8 address[16];
 static u32 groups_at, groups_end;	/* where in source the text ends; the first group that is not written as hex */
 static u32 zeros_start, zeros_end;	/* the longest run of zero groups, which is written as :: */
 
+/* 1 for value > limit, by the sign: a comparison becomes a branch, of which the verifier walks both ways. */
+static __always_inline u32 above(u64 value, u64 limit)
+{
+	u64 difference = limit - value;
+
+	barrier_var(difference);
+	return difference >> 63;
+}
+
 /* Bit i: the i-th of four groups is zero. Sums that carry into no neighbour, and one product that collects the high bits. */
 static __always_inline u32 zero_groups(u64 groups)
 {
@@ -80,8 +89,8 @@ static __always_inline void find_zeros(u32 zeros)
 GLOBAL int put_group(u32 i)
 {
 	u32 group = address[i * 2 & 15] << 8 | address[(i * 2 + 1) & 15];
-	u32 digits = 1 + above(group, 0xf) + above(group, 0xff) + above(group, 0xfff);
-	u32 at = groups_at, colon;
+	u64 digits = eight_hex(group);
+	u32 at = groups_at, zeros = leading_zeros(digits), colon;
 
 	if (i >= zeros_start && i < zeros_end) {
 		if (i == zeros_start) {
@@ -92,8 +101,8 @@ GLOBAL int put_group(u32 i)
 	}
 	colon = i > 0 && i != zeros_end;
 	*SOURCE(at) = ':';
-	WORD(SOURCE(at + colon)) = eight_hex(group) >> ((8 - digits) * 8 & 63);
-	groups_at = at + colon + digits;
+	WORD(SOURCE(at + colon)) = digits >> (zeros * 8 & 63);
+	groups_at = at + colon + 8 - zeros;
 	return 0;
 }
 

@@ -200,22 +200,16 @@ static __always_inline u64 eight_hex(u32 half)
 
 static __noinline void put_hex(u64 value)
 {
-	u32 digits = 1, at;
+	u32 zeros = bytes_below(eight_hex(value >> 32) ^ REPEAT('0')), at;
 
-	/* 1 for each that is not 0, by the sign: fifteen comparisons would be branches, of which the verifier walks all paths */
-	for (u32 i = 1; i < 16; i++) {
-		u64 rest = value >> (i * 4), sign = rest | -rest;
-
-		barrier_var(sign);
-		digits += sign >> 63;
-	}
+	zeros += (zeros >> 3) * leading_zeros(eight_hex(value));
 	PUT_QUOTE;
 	LITERAL("0x");
 	at = row_len;
-	value <<= 64 - digits * 4 & 63;
+	value <<= zeros * 4 & 63;
 	WORD(ROW(at)) = eight_hex(value >> 32);
 	WORD(ROW(at + 8)) = eight_hex(value);
-	row_len = at + digits;
+	row_len = at + 16 - zeros;
 	PUT_QUOTE;
 }
 
@@ -287,12 +281,31 @@ static __noinline void put_hex(u64 value)
 	PUT_QUOTE;                                                           \
 	CELL_END(name, width);
 
+/* The owner's columns (task.h) are the first of a row that has them all or some: of the first pass. */
+#if defined(OWNER) && !defined(BOUNDED_LOOPS)
+#define BEGIN                                                                \
+	bool owned = is_owner(task);                                         \
+	if (owned)                                                           \
+		row_len = owner_end;                                         \
+	else                                                                 \
+		ROW_BEGIN
+#define IN_PLACE(name) (OWNER & COLUMN_BIT(name) && i == 0 && owned)
+#define AFTER_CELL(name)                                                     \
+	if (COLUMN_BIT(name) > OWNER >> 1 && COLUMN_BIT(name) & OWNER && i == 0) \
+		owner_end = row_len;
+#else
+#define BEGIN ROW_BEGIN
+#define IN_PLACE(name) false
+#define AFTER_CELL(name)
+#endif
+
 #define CELL(name, type, width, expression, doc)                             \
-	if (pass & COLUMN_BIT(name)) {                                       \
+	if (pass & COLUMN_BIT(name) && !IN_PLACE(name)) {                    \
 		bool absent = false;                                         \
 		TYPED(CELL_##type, name, width, expression)                  \
 		(void)absent;                                                \
-	}
+	}                                                                    \
+	AFTER_CELL(name)
 
 #ifdef PLAIN_QUERY
 #define CELL_MORE(name, type, width, expression, doc)
@@ -322,7 +335,7 @@ u32 row_flushed;
 			return 0;                                            \
 		row_len = 0;                                                 \
 		row_flushed = 0;                                             \
-		ROW_BEGIN;                                                   \
+		BEGIN;                                                       \
 		_Pragma("clang loop unroll(disable)")                        \
 		for (u32 i = 0; i < MAX_PASSES; i++) {                       \
 			u64 pass = query.pass[i];                            \

@@ -8,26 +8,23 @@
 
 #include "row.h"
 
-/*
- * The depth of the reader's pid namespace, 0 being the initial one; taken at a walk's first element. Several readers at once may
- * differ: then it is taken each time.
- */
-static u32 reader_level;
+static u32 reader_level;	/* the depth of the reader's pid namespace, 0 being the initial one */
 
-static __always_inline u32 level_of_reader(void)
+/* After step(): at a walk's first element; several readers at once may differ, then each time. */
+static __always_inline void know_reader(void)
 {
-	if (!progress.seq_num || query.flags & QUERY_SHARED) {
-		struct task_struct *reader = (void *)bpf_get_current_task();
+	struct task_struct *reader;
 
-		reader_level = BPF_CORE_READ(reader, thread_pid, level);
-	}
-	return reader_level;
+	if (progress.seq_num && !(query.flags & QUERY_SHARED))
+		return;
+	reader = (void *)bpf_get_current_task();
+	reader_level = BPF_CORE_READ(reader, thread_pid, level);
 }
 
 /* A pid as /proc shows it to the reader: the number in the reader's own pid namespace; 0 where it is outside. */
 static __noinline u32 number_of(struct pid *pid)
 {
-	u32 level = level_of_reader(), number = 0;
+	u32 level = reader_level, number = 0;
 
 	if (BPF_CORE_READ(pid, level) >= level)
 		bpf_probe_read_kernel(&number, sizeof(number),
@@ -39,8 +36,10 @@ static __noinline u32 number_of(struct pid *pid)
  * In the initial namespace, a field of the task. Elsewhere helpers fetch the pointers: for each pointer loaded directly out of a
  * trusted task the verifier of 6.3 and later searches all of the kernel's types up to four times, 0.2 ms each.
  */
-#define pid_of(task) (level_of_reader() ? number_of(BPF_CORE_READ(task, group_leader, thread_pid)) : (task)->tgid)
-#define tid_of(task) (level_of_reader() ? number_of(BPF_CORE_READ(task, thread_pid)) : (task)->pid)
+#define pid_of(task) (reader_level ? number_of(BPF_CORE_READ(task, group_leader, thread_pid)) : (task)->tgid)
+#define tid_of(task) (reader_level ? number_of(BPF_CORE_READ(task, thread_pid)) : (task)->pid)
+#define ppid_of(task)                                                      \
+	(reader_level ? number_of(BPF_CORE_READ(task, real_parent, group_leader, thread_pid)) : BPF_CORE_READ(task, real_parent, tgid))
 
 /* In a function of its own, out of which the compiler does not move the access that newer kernels must not see. */
 static __noinline u32 state_before_5_14(struct task_struct___5_13 *task)
@@ -67,8 +66,42 @@ static __always_inline u32 state_of(struct task_struct *task)
 	return index;
 }
 
-/* Stale bytes may follow the NUL (5.10: "init\0er/0"). */
-#define comm_of(task) (bpf_probe_read_kernel_str(source, 16, (task)->comm) - 1)
+/* Stale bytes may follow the NUL (5.10: "init\0er/0"). By words: the helper goes byte by byte. */
+static __always_inline long comm_of(struct task_struct *task)
+{
+	u64 low = WORD(task->comm), high = WORD(task->comm + 8);
+	u32 length = bytes_below(BELOW(low, 1));
+
+	WORD(source) = low;
+	WORD(source + 8) = high;
+	return (length + (length >> 3) * bytes_below(BELOW(high, 1))) & 15;
+}
+
+/*
+ * A table with many rows for a task begins with the task's columns (OWNER: their bits). When the row before was the same task's, they
+ * are in row[] still, up to owner_end.
+ */
+u64 owner, owner_ids, owner_comm[2];
+u32 owner_end;
+
+/*
+ * A task may take another name or, by execve, another number at any time. What is compared later is read before the text is made: a
+ * change in between makes the next row's comparison fail.
+ */
+static __always_inline bool is_owner(struct task_struct *task)
+{
+	u64 ids = (u64)task->tgid << 32 | task->pid, *comm = (u64 *)task->comm;
+
+	if (query.flags & (QUERY_SHARED | QUERY_STAMP))
+		return false;
+	if (owner == ADDRESS(task) && owner_ids == ids && owner_comm[0] == comm[0] && owner_comm[1] == comm[1])
+		return true;
+	owner = ADDRESS(task);
+	owner_ids = ids;
+	owner_comm[0] = comm[0];
+	owner_comm[1] = comm[1];
+	return false;
+}
 
 #endif
 #endif

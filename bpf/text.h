@@ -26,8 +26,9 @@ static __noinline void pad_after(u32 width)
 
 static __always_inline u32 digits_of(u64 value)
 {
-	return value < E8 ? digits_below_8(value) : value < E8 * E8 ? 8 + digits_below_8(value / E8) :
-						   16 + digits_below_8(value / (E8 * E8));
+	u32 below = value < E8 ? 0 : value < E8 * E8 ? 8 : 16;
+
+	return below + 8 - leading_zeros(eight_digits(below == 0 ? value : below == 8 ? value / E8 : value / (E8 * E8)));
 }
 
 GLOBAL int put_right(u64 value, u32 width)

@@ -2,7 +2,7 @@
 /** The main job: the executable against the real kernel and fixture processes, compared with /proc. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
-import { readdirSync, readFileSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { Ajv } from "ajv";
 import { parse } from "csv-parse/sync";
 import { FORMATS, libraries } from "../src/mod.ts";
@@ -321,6 +321,38 @@ Deno.test("a row that the kernel makes again, for it did not fit, is read and co
   shim.free(it);
   equal(text.trimEnd().split("\n").map((line) => JSON.parse(line).fd), fds);
   equal([...counts].map(Number), [fds.length, fds.length]);
+});
+
+Deno.test("a process that takes another name in the middle of a walk has it in the rows that follow, in every format", () => {
+  const own = "/proc/self/comm";
+  const before = readFileSync(own, "utf8");
+  const files = Array.from({ length: 200 }, () => openSync("/dev/null", "r"));
+  try {
+    for (const format of FORMATS) {
+      writeFileSync(own, "first");
+      const { query } = plan({ table: "files", pid: Deno.pid, columns: ["comm", "pid", "fd"] }, format).request;
+      const shim = libraries(`files.${format}.so`);
+      const it = shim.open(cstring(`files_${format}`));
+      equal([shim.configure(it, query, query.length, 0), shim.load(it), shim.attach(it, Deno.pid, 0, 0)], [0, 0, 0]);
+      const fd = shim.create(it);
+      const buffer = new Uint8Array(1000);
+      let text = "";
+      for (let read; (read = shim.read(it, fd, buffer, buffer.length)) > 0;) {
+        if (text === "") writeFileSync(own, "second");
+        text += new TextDecoder().decode(buffer.subarray(0, read));
+      }
+      shim.close(fd);
+      shim.free(it);
+      const names = text.split("\n").map((line) => /first|second/.exec(line)?.[0]).filter((name) => name !== undefined);
+      const changed = names.indexOf("second");
+      ok(changed > 5 && names.length > 200, `${format}: ${changed} of ${names.length}`);
+      equal(new Set(names.slice(0, changed)), new Set(["first"]), format);
+      equal(new Set(names.slice(changed)), new Set(["second"]), format);
+    }
+  } finally {
+    writeFileSync(own, before);
+    for (const fd of files) closeSync(fd);
+  }
 });
 
 Deno.test("the stacks of 500 threads are all there, each once", async () => {

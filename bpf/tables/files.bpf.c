@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* files.bpf.c -- open file descriptors, one row each */
 #define SOCKET_FIELD(sk, field) BPF_CORE_READ(sk, field)
+#define OWNER (COLUMN_BIT(comm) | COLUMN_BIT(pid) | COLUMN_BIT(tid))
 #include "../table.h"
 #include "../task.h"
 #include "../socket.h"
@@ -174,6 +175,7 @@ int dump(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	step(ctx->meta);
+	know_reader();
 	if (!is_first(task))
 		return 0;
 	FILTER;

@@ -66,6 +66,7 @@ int dump(struct bpf_iter__task *ctx)
 	if (!task)
 		return 0;
 	step(ctx->meta);
+	know_reader();
 	FILTER;
 #ifdef FORMAT_TEXT
 	if (query.flags & QUERY_BLOCKS) {

@@ -25,7 +25,7 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 #define COLUMNS(COL, MORE)                                                   \
 	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
 	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
-	COL(ppid, U64, 8, number_of(BPF_CORE_READ(task, real_parent, group_leader, thread_pid)), "Process ID of the parent; 0 where it is outside the pid namespace.") \
+	COL(ppid, U64, 8, ppid_of(task), "Process ID of the parent; 0 where it is outside the pid namespace.") \
 	COL(uid, U64, 6, BPF_CORE_READ(task, real_cred, euid.val), "Effective user ID.")    \
 	COL(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
 	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
@@ -242,6 +242,7 @@ int dump(struct bpf_iter__task *ctx)
 	if (!task)
 		return 0;
 	step(ctx->meta);
+	know_reader();
 	FILTER;
 	WRITE;
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* vmas.bpf.c -- mappings of every process, one row each, as /proc/PID/maps */
+#define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(comm))
 #include "../table.h"
 #include "../task.h"
 #include "../file.h"
@@ -79,6 +80,7 @@ int dump(struct bpf_iter__task_vma *ctx)
 	if (!task || !vma)
 		return 0;
 	step(ctx->meta);
+	know_reader();
 	if (!is_first(task))
 		return 0;
 	file = vma->vm_file;
