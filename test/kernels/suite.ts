@@ -118,10 +118,14 @@ const SOME: Readonly<Record<string, string>> = { ksyms: 'name ~ "tcp_*"' };
 /** Columns that need a sleepable program, which a kernel that has only libbpf's way does not know. */
 const SLEEPING: Readonly<Record<string, string>> = { tasks: "cmdline" };
 
+/** Symbols, which kernels before 5.13 cannot compare. */
+const isSymbol = ({ type }: Column): boolean => type === "symbol" || type === "frames";
+const comparable = (column: Column): boolean => !isSymbol(column) || !before(kernel, "5.13");
+
 /** Every column and as many comparisons as there may be; it holds for every row, of some tables for some. */
 function largest(table: Table): string {
   const first = table.columns[0]!;
-  const parts = [`${first.name} == null`, ...table.columns.map(({ name }) => `${name} != null`)];
+  const parts = [`${first.name} == null`, ...table.columns.filter(comparable).map(({ name }) => `${name} != null`)];
   const string = table.columns.find(({ type }) => type === "string" || type === "long");
   const some = SOME[table.name];
   for (let i = 0; parts.length < MAX_TESTS - (some ? 1 : 0); i++) {
@@ -163,7 +167,7 @@ function agree(around: Surroundings, readers: Record<string, () => Row[]>): Row[
 
 /** `column == value` for the row's default columns, those that a string in quotes or a number can name. */
 function equalTo(row: Row, table: Table): { where: string; matches: (row: Row) => boolean } {
-  const columns = table.columns.filter(({ name, shown, type }) => {
+  const columns = table.columns.filter(comparable).filter(({ name, shown, type }) => {
     const value = row[name];
     const plain = typeof value !== "string" || /^[ -~]*$/.test(value) && !/["\\*…]/.test(value) && value.length < 256;
     return shown && type !== "frames" && type !== "hex" && plain && !Array.isArray(value);
@@ -177,6 +181,26 @@ function equalTo(row: Row, table: Table): { where: string; matches: (row: Row) =
     where: columns.map((column) => `${column.name} == ${quote(column)}`).join(" && "),
     matches: (other) => columns.every(({ name }) => other[name] === row[name]),
   };
+}
+
+/** The symbols of a process that sleeps are found by `--where`; where that cannot be, nothing says that there are none. */
+function symbols({ name, plural }: Table, column: Column, { kids: [kid] }: Surroundings): void {
+  const asked = [`--pid=${kid!.pid}`, `--where=${column.name} ~ "*"`];
+  const { status, stdout, stderr } = taskIter(name, ...asked, "--format=json");
+  const counted = taskIter("check", name, ...asked, "--crit=1000");
+  if (!comparable(column)) {
+    const why =
+      `cannot read table ${name}: kernel ${kernel} cannot compare the symbols of ${column.name} (Linux 5.13 or later): ` +
+      "leave that column out of --where";
+    same([status, stdout, stderr], [3, "", `task-iter: ${why}\n`], "status, output, message");
+    same([counted.status, counted.stdout], [3, `${name.toUpperCase()} UNKNOWN - ${why}\n`], "check");
+    return;
+  }
+  const all: Row[] = JSON.parse(taskIter(name, `--pid=${kid!.pid}`, "--columns=all", "--format=json").stdout);
+  const count = all.filter((row) => row[column.name]?.length > 0).length;
+  holds(count > 0, `no row of a process that sleeps has ${column.name}`);
+  same([status, JSON.parse(stdout).length, stderr], [0, count, ""], "status, rows, message");
+  holds(counted.status === 0 && counted.stdout.includes(`OK - ${count} `), `${plural}: ${counted.stdout}${counted.stderr}`);
 }
 
 async function checkTable(table: Table, around: Surroundings): Promise<void> {
@@ -238,6 +262,9 @@ async function checkTable(table: Table, around: Surroundings): Promise<void> {
     // The last BPF object may have been made for one reading, and gone by the next.
     holds(backwards.length > 0 || "id" in row, `${where} finds nothing`);
   });
+  for (const column of table.columns.filter(isSymbol)) {
+    await check(`${name}: ${column.name} is compared, or that is refused`, () => symbols(table, column, around));
+  }
   const witness = witnesses[name];
   await check(`${name}: agrees with /proc`, () => {
     if (!witness) return "no file of /proc says it";
