@@ -20,7 +20,7 @@ import { MAX_TESTS } from "../../src/query/query.ts";
 import { type Column, type Table, tables } from "../../src/query/schema.ts";
 import { chunks } from "../../src/stream.ts";
 import type { Result } from "./result.ts";
-import { type Kid, MAPS, type Row, same, type Surroundings, witnesses } from "./witness.ts";
+import { type Kid, MAPS, type Row, same, type Surroundings, withDescriptors, witnesses } from "./witness.ts";
 
 const [executable, folder] = process.argv.slice(2) as [string, string];
 const kernel = release();
@@ -326,6 +326,14 @@ async function checkCommandLine({ kids, hostile, many, long }: Surroundings): Pr
       holds(stdout.length > 3 * 32 * 1024, `only ${stdout.length} bytes`);
     }
   });
+  await check("100,000 descriptors of a process are each there once", () =>
+    withDescriptors(100_000, (made) => {
+      const { status, stdout, stderr } = taskIter("files", `--pid=${process.pid}`, "--format=csv");
+      same([status, stderr], [0, ""], "status, message");
+      const fds = stdout.trimEnd().split("\n").slice(1).map((line) => Number(line.split(",")[3]));
+      const shown = new Set(fds);
+      same([fds.length - shown.size, made.filter((fd) => !shown.has(fd))], [0, []], "shown again, missing");
+    }));
   await check("--comm, --pid and --tid", () => {
     const [kid] = kids as [Kid];
     for (const args of [["--comm=sleep", `--pid=${kid.pid}`], [`--tid=${kid.pid}`], [`--where=tid == ${kid.pid}`]]) {

@@ -218,6 +218,39 @@ export const witnesses: Record<string, Witness> = {
   },
 };
 
+/* --- descriptors --- */
+
+const system = () =>
+  dlopen("libc.so.6", {
+    fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
+    getrlimit: { args: ["i32", "ptr"], returns: "i32" },
+    setrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  }).symbols;
+
+/** As many descriptors more of this process, none of which a child gets, while `use` runs; or why that cannot be. */
+export function withDescriptors(count: number, use: (made: number[]) => void): void | string {
+  const [RLIMIT_NOFILE, F_DUPFD_CLOEXEC] = [7, 1030];
+  const libc = system();
+  const old = new BigUint64Array(2);
+  libc.getrlimit(RLIMIT_NOFILE, old);
+  const needed = BigInt(count + 10_000);
+  if (libc.setrlimit(RLIMIT_NOFILE, new BigUint64Array([needed, needed > old[1]! ? needed : old[1]!])) < 0) {
+    return `a process may have ${old[1]} descriptors here`;
+  }
+  const made: number[] = [];
+  try {
+    while (made.length < count) {
+      const fd = libc.fcntl(0, F_DUPFD_CLOEXEC, 3);
+      if (fd < 0) throw new Error(`no descriptor after ${made.length} more`);
+      made.push(fd);
+    }
+    use(made);
+  } finally {
+    for (const fd of made) fs.closeSync(fd);
+    libc.setrlimit(RLIMIT_NOFILE, old);
+  }
+}
+
 /* --- BPF maps --- */
 
 const BPF_MAP_CREATE = 0;
