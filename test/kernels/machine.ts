@@ -44,6 +44,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t bpf bpf /sys/fs/bpf
+mount -t debugfs debug /sys/kernel/debug
 mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/one/two
 ifconfig lo up
 /bun run /suite.js /task-iter /lib/task-iter > /dev/${results} 2> /dev/${console}

@@ -20,7 +20,7 @@ import { MAX_TESTS } from "../../src/query/query.ts";
 import { type Column, type Table, tables } from "../../src/query/schema.ts";
 import { chunks } from "../../src/stream.ts";
 import type { Result } from "./result.ts";
-import { type Kid, MAPS, type Row, same, type Surroundings, withDescriptors, witnesses } from "./witness.ts";
+import { type Kid, makeBuffers, MAPS, type Row, same, type Surroundings, withDescriptors, witnesses } from "./witness.ts";
 
 const [executable, folder] = process.argv.slice(2) as [string, string];
 const kernel = release();
@@ -384,6 +384,7 @@ const around: Surroundings = await (async () => {
     },
     long,
     many,
+    buffers: before(kernel, "6.16") ? [] : makeBuffers(),
     port,
     socketPath,
     end: () => {
