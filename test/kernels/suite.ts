@@ -36,6 +36,7 @@ const report = (result: Result): void => console.log(JSON.stringify(result));
 
 /** A check: `test` throws, or says why it could not be made. */
 async function check(name: string, test: () => void | string | Promise<void | string>): Promise<void> {
+  await new Promise(setImmediate); // a signal is seen between two checks
   try {
     const skipped = await test();
     report(skipped === undefined ? { kind: "pass", name } : { kind: "skip", name, reason: skipped });
@@ -397,6 +398,15 @@ const around: Surroundings = await (async () => {
   };
 })();
 
+function end(): void {
+  for (const kid of around.kids) kid.end();
+  around.end();
+}
+process.once("SIGTERM", () => {
+  end();
+  process.exit(1);
+});
+
 try {
   report({ kind: "kernel", release: kernel });
   for (const table of tables) await checkTable(table, around);
@@ -410,7 +420,6 @@ try {
   }
   report({ kind: "end" });
 } finally {
-  for (const kid of around.kids) kid.end();
-  around.end();
+  end();
 }
 process.exit(0);
