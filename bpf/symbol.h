@@ -7,7 +7,7 @@
 
 /*
  * bpf_snprintf came in 5.13. Before, only bpf_seq_printf knows symbols, %pB alone, and what it writes cannot be had back: stacks go
- * out in pieces, between them the symbols; other symbols are absent, and none can be compared.
+ * out in pieces, between them the symbols; other symbols are absent, and a query that compares any is refused before it is loaded.
  */
 #ifdef BOUNDED_LOOPS
 #define HAVE_SNPRINTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_snprintf)

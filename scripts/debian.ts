@@ -73,6 +73,7 @@ class Archive implements Disposable {
       cwd: this.#folder,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
+      timeout: 120_000, // of a network that answers nothing
     });
   }
 

@@ -2,7 +2,7 @@
 /** --where and --columns in the kernel: what they keep, what they cost, what is left of them after verification. */
 
 import { deepStrictEqual as equal, ok } from "node:assert";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { before, release } from "../src/cli/explain.ts";
 import { bytes, libraries, type Query } from "../src/mod.ts";
@@ -322,4 +322,29 @@ Deno.test("a comparison with an absent number does not hold, nor does its negati
     equal(absent(where), 0, where);
   }
   ok(absent("ino < 1 || perms ~ *") > 0, "the other side may hold");
+});
+
+Deno.test("where no program can compare symbols, that is refused before any row, and a check of it is UNKNOWN", () => {
+  using folder = new TemporaryFolder();
+  const [release, btf] = [`${folder.path}/release`, `${folder.path}/btf`];
+  writeFileSync(release, "5.12.0-old\n");
+  const real = readFileSync("/sys/kernel/btf/vmlinux", "latin1");
+  writeFileSync(btf, real.replace("\0BPF_FUNC_snprintf\0", "\0BPF_FUNC_snprintx\0"), "latin1");
+  const script =
+    'mount --bind "$1" /proc/sys/kernel/osrelease && mount --bind "$2" /sys/kernel/btf/vmlinux && shift 2 && exec "$@"';
+  const old = (btf: string, ...args: string[]) =>
+    run("unshare", ["-m", "sh", "-c", script, "sh", release, btf, executable, ...args]);
+  for (const [table, column, number] of [["stacks", "frames", "tid"], ["tasks", "wchan", "tid"], ["files", "file_ops", "fd"]]) {
+    const args = [table!, "--pid", "1", "--where", `${number} == 0 || ${column} ~ "*"`];
+    const why = `cannot read table ${table}: kernel 5.12.0-old cannot compare the symbols of ${column} (Linux 5.13 or later): ` +
+      "leave that column out of --where";
+    for (const format of FORMATS) {
+      equal(old(btf, ...args, "-f", format), { status: 3, stdout: "", stderr: `task-iter: ${why}\n` });
+    }
+    const { status, stdout } = old(btf, "check", ...args, "--crit", "0:");
+    equal([status, stdout], [3, `${table!.toUpperCase()} UNKNOWN - ${why}\n`]);
+    // Other columns may be compared, and where a distribution carried the function back, these.
+    equal(old(btf, table!, "--pid", "1", "--where", `${number} == 1`).status, 0);
+    equal(old("/sys/kernel/btf/vmlinux", ...args).status, 0);
+  }
 });

@@ -43,6 +43,8 @@ export interface Request {
   query: Uint8Array;
   /** It asks for columns shown by default and has no predicate: a smaller program answers it. */
   plain?: boolean | undefined;
+  /** A column of symbols that the predicate compares, which not every kernel can. */
+  compared?: string | undefined;
   /** Narrow the walk to a process or thread where the kernel can (Linux 6.1); the query's predicate must say it too. */
   pid?: number | undefined;
   tid?: number | undefined;
@@ -69,13 +71,28 @@ const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
  */
 const READ_SIZE = 16 * 1024;
 
+const release = (): string => readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
+
+/** Whether the running kernel is that version or a later one. */
+function isSince(major: number, minor: number): boolean {
+  const [itsMajor = 0, itsMinor = 0] = release().split(/[.-]/).map(Number);
+  return itsMajor > major || (itsMajor === major && itsMinor >= minor);
+}
+
 /**
  * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
  * (9495a5b731fc, "bpf: Fix iter/task tid filtering").
  */
-function findsThreads(): boolean {
-  const [major = 0, minor = 0] = readFileSync("/proc/sys/kernel/osrelease", "utf8").split(/[.-]/).map(Number);
-  return major > 6 || (major === 6 && minor >= 12);
+const findsThreads = (): boolean => isSince(6, 12);
+
+/** Whether programs can have symbols as strings, by bpf_snprintf: in Linux 5.13, and where a distribution carried it back. */
+function comparesSymbols(): boolean {
+  if (isSince(5, 13)) return true;
+  try {
+    return readFileSync("/sys/kernel/btf/vmlinux").includes("\0BPF_FUNC_snprintf\0");
+  } catch {
+    return true; // there is no BTF: the load will say that
+  }
 }
 
 export class Program implements Disposable {
@@ -106,6 +123,14 @@ export class Program implements Disposable {
    */
   static load(libraries: Libraries, request: Request): Program {
     const name = cstring(`${request.table.replaceAll("-", "_")}_${request.format}`);
+    if (request.compared !== undefined && !comparesSymbols()) {
+      // The program would find every symbol absent (bpf/symbol.h), and no row.
+      throw new TaskIterError(
+        "configure",
+        EOPNOTSUPP,
+        `kernel ${release()} cannot compare the symbols of ${request.compared} (Linux 5.13 or later): leave that column out of --where`,
+      );
+    }
     if (!request.libbpf) {
       try {
         return Program.#start(libraries(libraryOf(request)), name, request, true);

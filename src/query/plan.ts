@@ -165,6 +165,8 @@ export function plan(query: Query, format: Format, stamped = false, description?
         description,
         ...(table.name === "elems" && { cpus: possibleCpus() }),
       }),
+      compared: predicate?.tests.map(({ column }) => table.columns[column]!)
+        .find(({ type }) => type === "symbol" || type === "frames")?.name,
       plain: !predicate && columns.every(({ shown }) => shown),
       pid: walksTasks ? narrow("pid") : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.

@@ -5,7 +5,7 @@ import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import { basename, dirname } from "node:path";
 import { type Architecture, ARCHITECTURES, bunOf, foreign, libraryFolder } from "../../scripts/architecture.ts";
-import { kernelOf, unpacked } from "../../scripts/debian.ts";
+import { unpacked } from "../../scripts/debian.ts";
 
 /** QEMU's machines. Each has two serial lines: the kernel's console, and what the suite says. */
 const MACHINES = {
@@ -44,6 +44,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t bpf bpf /sys/fs/bpf
+mount -t debugfs debug /sys/kernel/debug
 mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/one/two
 ifconfig lo up
 /bun run /suite.js /task-iter /lib/task-iter > /dev/${results} 2> /dev/${console}
@@ -91,16 +92,22 @@ export function initramfs(folder: string, architecture: Architecture, executable
   return image;
 }
 
-/** Boots a suite's kernel and waits until it has powered off: what the suite said, and the console. @throws {Unavailable} */
+/** What the suite said, what else there is to read, and whether its time was over before its end. */
+export interface Said {
+  results: string;
+  console: string;
+  late: boolean;
+}
+
+/** Boots a kernel and waits until it has powered off, or until `seconds` are over. */
 export async function boot(
   folder: string,
   architecture: Architecture,
-  suite: string,
+  kernel: string,
   initramfs: string,
   seconds: number,
-): Promise<{ results: string; console: string }> {
+): Promise<Said> {
   const { qemu, machine, results, lines, parameters } = MACHINES[architecture];
-  const kernel = kernelOf(suite, ARCHITECTURES[architecture].debian);
   const files = fs.mkdtempSync(`${folder}/machine-`);
   const image = ["-kernel", kernel, "-initrd", initramfs, "-append", `console=${lines[0]} quiet panic=-1 ${parameters}`];
   // /dev/kvm is not always what it seems; emulation works everywhere.
@@ -119,9 +126,10 @@ export async function boot(
   const child = spawn(qemu, [...machine, ...rest, ...results(`${files}/results`), ...image], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
+  let late = false;
+  const timer = setTimeout(() => late = child.kill("SIGKILL"), seconds * 1000);
   await new Promise((resolve, reject) => child.once("exit", resolve).once("error", reject));
   clearTimeout(timer);
   const read = (name: string) => fs.readFileSync(`${files}/${name}`, "utf8");
-  return { results: read("results"), console: read("console") };
+  return { results: read("results"), console: read("console"), late };
 }

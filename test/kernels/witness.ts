@@ -23,6 +23,8 @@ export interface Surroundings {
   /** A file with a long path, and this process's descriptors of it. */
   long: string;
   many: number[];
+  /** DMA buffers, where the kernel lets a process make some. */
+  buffers: number[];
   /** Sockets that listen. */
   port: number;
   socketPath: string;
@@ -193,6 +195,27 @@ export const witnesses: Record<string, Witness> = {
     const names = new Set(read().map((row) => row.name));
     same(expected.filter((name) => !names.has(name)), [], "caches that are missing");
   },
+  dmabufs(read, { buffers }) {
+    if (buffers.length === 0) return "this kernel has no /dev/udmabuf";
+    const expected = buffers.map((fd) => {
+      const facts = Object.fromEntries(lines(`/proc/self/fdinfo/${fd}`).map((line) => line.split(/:\s+/)));
+      return { ino: fs.fstatSync(fd).ino, size: Number(facts.size), name: facts.name ?? null, exporter: facts.exp_name };
+    });
+    same(expected.map(({ size, name }) => [size, name]), [[8192, BUFFER_NAME], [12288, null]], "fdinfo");
+    const rows = read();
+    same(rows.toSorted((a, b) => a.size - b.size), expected, "buffers");
+    same(read({ where: `name == ${JSON.stringify(BUFFER_NAME)} && exporter == udmabuf` }), [expected[0]], "that with a name");
+    same(read({ where: `ino == ${expected[1]!.ino} && name == null` }), [expected[1]], "that without one");
+    const bufinfo = "/sys/kernel/debug/dma_buf/bufinfo";
+    if (!fs.existsSync(bufinfo)) return;
+    // Lines of size, flags, mode, count, exporter, inode and name; those of devices that have a buffer are indented.
+    const others = lines(bufinfo).map((line) => line.split("\t")).filter((field) => /^[0-9]+$/.test(field[0]!));
+    same(
+      rows.map(({ size, exporter, ino, name }) => [size, exporter, ino, name ?? "<none>"]).toSorted(),
+      others.map((field) => [Number(field[0]), field[4], Number(field[5]), field[6]]).toSorted(),
+      "buffers, as in debugfs",
+    );
+  },
   maps(read, around) {
     const id = MAPS.elems!(around);
     same(
@@ -217,6 +240,68 @@ export const witnesses: Record<string, Witness> = {
     same(read().map((row) => row.id).toSorted(), expected.toSorted(), "control groups");
   },
 };
+
+/* --- DMA buffers and descriptors --- */
+
+const system = () =>
+  dlopen("libc.so.6", {
+    memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+    ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+    fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
+    getrlimit: { args: ["i32", "ptr"], returns: "i32" },
+    setrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  }).symbols;
+
+const BUFFER_NAME = 'of "the suite"';
+
+/** Two buffers, of two pages and three, the first with a name, where the kernel lets a process make some (linux/udmabuf.h). */
+export function makeBuffers(): number[] {
+  if (!fs.existsSync("/dev/udmabuf")) return [];
+  const [MFD_CLOEXEC, MFD_ALLOW_SEALING, F_ADD_SEALS, F_SEAL_SHRINK] = [1, 2, 1033, 2];
+  const [UDMABUF_CREATE, UDMABUF_FLAGS_CLOEXEC, DMA_BUF_SET_NAME] = [0x40187542, 1, 0x40086201];
+  const [libc, device] = [system(), fs.openSync("/dev/udmabuf", "r+")];
+  const text = (string: string) => new TextEncoder().encode(`${string}\0`);
+  const buffers = [2, 3].map((pages) => {
+    const memory = libc.memfd_create(text("suite"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    fs.ftruncateSync(memory, pages * 4096);
+    libc.fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK);
+    const create = new DataView(new ArrayBuffer(24)); // memfd, flags, offset, size
+    create.setUint32(0, memory, true);
+    create.setUint32(4, UDMABUF_FLAGS_CLOEXEC, true);
+    create.setBigUint64(16, BigInt(pages * 4096), true);
+    const buffer = libc.ioctl(device, UDMABUF_CREATE, new Uint8Array(create.buffer));
+    if (buffer < 0) throw new Error("UDMABUF_CREATE failed");
+    fs.closeSync(memory);
+    return buffer;
+  });
+  fs.closeSync(device);
+  if (libc.ioctl(buffers[0]!, DMA_BUF_SET_NAME, text(BUFFER_NAME)) < 0) throw new Error("DMA_BUF_SET_NAME failed");
+  return buffers;
+}
+
+/** As many descriptors more of this process, none of which a child gets, while `use` runs; or why that cannot be. */
+export function withDescriptors(count: number, use: (made: number[]) => void): void | string {
+  const [RLIMIT_NOFILE, F_DUPFD_CLOEXEC] = [7, 1030];
+  const libc = system();
+  const old = new BigUint64Array(2);
+  libc.getrlimit(RLIMIT_NOFILE, old);
+  const needed = BigInt(count + 10_000);
+  if (libc.setrlimit(RLIMIT_NOFILE, new BigUint64Array([needed, needed > old[1]! ? needed : old[1]!])) < 0) {
+    return `a process may have ${old[1]} descriptors here`;
+  }
+  const made: number[] = [];
+  try {
+    while (made.length < count) {
+      const fd = libc.fcntl(0, F_DUPFD_CLOEXEC, 3);
+      if (fd < 0) throw new Error(`no descriptor after ${made.length} more`);
+      made.push(fd);
+    }
+    use(made);
+  } finally {
+    for (const fd of made) fs.closeSync(fd);
+    libc.setrlimit(RLIMIT_NOFILE, old);
+  }
+}
 
 /* --- BPF maps --- */
 
