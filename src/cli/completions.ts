@@ -192,29 +192,7 @@ _task_iter() {
   local command table option operands current partial kind quote word stem tokens reply
   _task_iter_split
   _task_iter_context
-  partial=$current kind=
-  _task_iter_value "$command" "$option"
-  case \${reply[0]-} in
-    where) _task_iter_where "$current" ;;
-    columns)
-      partial=\${current##*,}
-      _task_iter_columns "$table"
-      reply+=(all)
-      kind=list
-      ;;
-    file) compopt -o default; reply=() ;;
-    ?*) _task_iter_choices "$command" "$option" ;;
-    *)
-      if [[ $current == -* ]]; then
-        _task_iter_options "$command"
-      else
-        case $command:$operands in
-${operandCases(commands, "          ", (words) => `reply=(${words})`, "compopt -o default; reply=()")}
-          *) reply=() ;;
-        esac
-      fi
-      ;;
-  esac
+${candidates(commands, "compopt -o default; reply=()")}
   # What readline replaces is $2, which may begin before or after the partial word.
   stem=\${2%"$partial"}
   if [[ \${2-} != *"$partial" ]]; then stem=; fi
@@ -234,22 +212,43 @@ complete -F _task_iter task-iter
 `;
 }
 
-/** What an operand may be, as branches on \`COMMAND:OPERANDS\`. */
-function operandCases(
-  commands: readonly CommandWords[],
-  indent: string,
-  reply: (words: string) => string,
-  files: string,
-): string {
+/** What an operand may be, as branches on `COMMAND:OPERANDS`. */
+function operandCases(commands: readonly CommandWords[], files: string): string {
   const names = commands.flatMap(({ name }) => name || []);
   const every = tables.map(({ name }) => name);
   return commands.flatMap(({ name, operands }) =>
     operands.map((operand, i) => {
       const words = operand === "table" ? name === "" ? [...every, ...names] : every : operand === "shell" ? SHELLS : [];
-      return `${indent}${name}:${i}) ${operand === "path" ? files : reply(list(words))} ;;`;
+      return `          ${name}:${i}) ${operand === "path" ? files : `reply=(${list(words)})`} ;;`;
     })
   ).join("\n");
 }
+
+/** From the words to the candidates in reply and their kind, which bash and zsh have in common; `files` completes paths. */
+const candidates = (commands: readonly CommandWords[], files: string): string =>
+  `  partial=$current kind=
+  _task_iter_value "$command" "$option"
+  case \${reply[0]-} in
+    where) _task_iter_where "$current" ;;
+    columns)
+      partial=\${current##*,}
+      _task_iter_columns "$table"
+      reply+=(all)
+      kind=list
+      ;;
+    file) ${files} ;;
+    ?*) _task_iter_choices "$command" "$option" ;;
+    *)
+      if [[ $current == -* ]]; then
+        _task_iter_options "$command"
+      else
+        case $command:$operands in
+${operandCases(commands, files)}
+          *) reply=() ;;
+        esac
+      fi
+      ;;
+  esac`;
 
 function zsh(commands: readonly CommandWords[]): string {
   const names = commands.flatMap(({ name }) => name || []);
@@ -280,29 +279,7 @@ _task_iter() {
   # The words before the cursor without their quotes: (Q) expands nothing.
   tokens=("\${(@Q)words[0,CURRENT-2]}" "$PREFIX")
   _task_iter_context
-  partial=$current kind=
-  _task_iter_value "$command" "$option"
-  case \${reply[0]-} in
-    where) _task_iter_where "$current" ;;
-    columns)
-      partial=\${current##*,}
-      _task_iter_columns "$table"
-      reply+=(all)
-      kind=list
-      ;;
-    file) unsetopt ksharrays; _files; return ;;
-    ?*) _task_iter_choices "$command" "$option" ;;
-    *)
-      if [[ $current == -* ]]; then
-        _task_iter_options "$command"
-      else
-        case $command:$operands in
-${operandCases(commands, "          ", (words) => `reply=(${words})`, "unsetopt ksharrays; _files; return")}
-          *) reply=() ;;
-        esac
-      fi
-      ;;
-  esac
+${candidates(commands, "unsetopt ksharrays; _files; return")}
   IPREFIX=$IPREFIX\${PREFIX%"$partial"}
   PREFIX=$partial
   if [[ $kind == (list|column) ]]; then
