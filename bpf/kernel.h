@@ -150,7 +150,6 @@ struct inode {
 	unsigned long i_ino;
 	unsigned int i_nlink;
 	s64 i_size;
-	u32 i_rdev;
 };
 
 struct file_operations {
