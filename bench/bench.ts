@@ -12,7 +12,7 @@ import { once } from "node:events";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { availableParallelism, cpus, release, tmpdir } from "node:os";
 import { resolve } from "node:path";
-import type { Format } from "../src/native/program.ts";
+import { type Format, libraryOf } from "../src/native/program.ts";
 import { plan, type Query } from "../src/query/plan.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -109,14 +109,14 @@ function walk<Name extends string>(walkers: Record<Name, Walker>, rounds = ROUND
   const args = names.flatMap((name, i) => {
     const walker = walkers[name];
     const file = `${folder}/query.${i}`;
-    const { table, format, query } = plan(
+    const { request } = plan(
       typeof walker === "string" ? { table: "stacks" } : walker.query,
       typeof walker === "string" ? "json" : walker.format,
-    ).request;
-    writeFileSync(file, query);
+    );
+    writeFileSync(file, request.query);
     return typeof walker === "string"
       ? [`${built}floor_${walker}.so`, `floor_${walker}`, file]
-      : [`${libraries}${table}.${format}.so`, `${table.replaceAll("-", "_")}_${format}`, file];
+      : [libraries + libraryOf(request), `${request.table.replaceAll("-", "_")}_${request.format}`, file];
   });
   const output = execFileSync(`${built}measure`, ["walk", String(rounds + 1), ...args], { encoding: "utf8", maxBuffer: 1 << 26 });
   const passes = JSON.parse(output) as [number, number][][];
