@@ -3,7 +3,7 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { parse } from "csv-parse/sync";
-import { before } from "../src/cli/explain.ts";
+import { before } from "../src/native/kernel.ts";
 import { FORMATS } from "../src/mod.ts";
 import { tables } from "../src/query/schema.ts";
 import { executable, Fixture, root, type Row, rows, run, taskIter } from "./support.ts";

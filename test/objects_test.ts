@@ -3,7 +3,8 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { existsSync, readFileSync } from "node:fs";
-import { explain, iterators } from "../src/cli/explain.ts";
+import { explain } from "../src/cli/explain.ts";
+import { iterators } from "../src/native/kernel.ts";
 import { TaskIterError } from "../src/native/program.ts";
 import { countCpus } from "../src/query/cpus.ts";
 import { MAP_TYPES } from "../src/query/plan.ts";

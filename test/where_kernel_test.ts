@@ -4,7 +4,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
-import { before, release } from "../src/cli/explain.ts";
+import { before, release } from "../src/native/kernel.ts";
 import { bytes, libraries, type Query } from "../src/mod.ts";
 import { type Format, FORMATS, Program } from "../src/native/program.ts";
 import { plan } from "../src/query/plan.ts";

@@ -4,11 +4,11 @@
 import { Command, CommanderError, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import whereHelp from "../../docs/where.md" with { type: "text" };
 import manifest from "../../deno.json" with { type: "json" };
+import { iterators } from "../native/kernel.ts";
 import { type Format, FORMATS, type Libraries } from "../native/program.ts";
 import { findTable, plan, type Query, UsageError } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
-import { iterators } from "./explain.ts";
 import { mapFor } from "./map.ts";
 import { duration, oneOf, positive } from "./options.ts";
 import { hasColours, say, write } from "./output.ts";

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** `task-iter doctor`: what this kernel and these privileges allow, and what to do about the rest. */
 
+import { hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "../native/kernel.ts";
 import type { Format, Libraries } from "../native/program.ts";
 import { MAP_TYPES, plan } from "../query/plan.ts";
 import { type Table, tables } from "../query/schema.ts";
-import { explain, hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "./explain.ts";
+import { explain } from "./explain.ts";
 import { load, Refused } from "./read.ts";
 import { writeRows } from "./rows.ts";
 

@@ -22,7 +22,10 @@ const { symbols: libc } = dlopen("libc.so.6", {
   dlopen: { args: ["ptr", "i32"], returns: "ptr" },
 });
 
-const pathOf = (name: string) => `${import.meta.dir}/lib/${name}`;
+const pathOf = (name: string) => `${import.meta.dirname}/lib/${name}`;
+
+/** What is used of Bun itself; its own types would change those of all modules. */
+declare const Bun: { file(path: string): { bytes(): Promise<Uint8Array> } };
 
 /** What {@linkcode prefetch} has read. */
 const fetched = new Map<string, Uint8Array>();

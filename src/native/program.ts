@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** A loaded BPF program and the passes over its table. */
 
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { LAYOUT } from "../query/query.ts";
+import { before, hasBtf, kernelHas, release } from "./kernel.ts";
 import { everyNamespace, namespaceFile } from "./netns.ts";
 import { cstring, type Handle, type Shim } from "./shim.ts";
 
@@ -71,29 +72,14 @@ const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
  */
 const READ_SIZE = 16 * 1024;
 
-const release = (): string => readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
-
-/** Whether the running kernel is that version or a later one. */
-function isSince(major: number, minor: number): boolean {
-  const [itsMajor = 0, itsMinor = 0] = release().split(/[.-]/).map(Number);
-  return itsMajor > major || (itsMajor === major && itsMinor >= minor);
-}
-
 /**
  * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
  * (9495a5b731fc, "bpf: Fix iter/task tid filtering").
  */
-const findsThreads = (): boolean => isSince(6, 12);
+const findsThreads = (): boolean => !before(release(), "6.12");
 
-/** Whether programs can have symbols as strings, by bpf_snprintf: in Linux 5.13, and where a distribution carried it back. */
-function comparesSymbols(): boolean {
-  if (isSince(5, 13)) return true;
-  try {
-    return readFileSync("/sys/kernel/btf/vmlinux").includes("\0BPF_FUNC_snprintf\0");
-  } catch {
-    return true; // there is no BTF: the load will say that
-  }
-}
+/** Whether programs can have symbols as strings, by bpf_snprintf. Without BTF the load will say what is missing. */
+const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() || kernelHas()("BPF_FUNC_snprintf");
 
 export class Program implements Disposable {
   /** The log of a verbose load. */

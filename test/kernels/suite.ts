@@ -11,7 +11,7 @@ import { dlopen } from "bun:ffi";
 import { spawn, spawnSync, type SpawnSyncOptionsWithStringEncoding } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
-import { before, release } from "../../src/cli/explain.ts";
+import { before, release } from "../../src/native/kernel.ts";
 import { bun } from "../../src/native/bun.ts";
 import { type Format, type Libraries, Program, TaskIterError } from "../../src/native/program.ts";
 import { cstring } from "../../src/native/shim.ts";
