@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The executable's first module: from the command line to an exit status. What the usual questions do without is imported late. */
 
-import { embedded, prefetch } from "../native/embedded.ts";
+import { embedded, exit, prefetch } from "../native/embedded.ts";
 import { quick } from "./quick.ts";
 import { read } from "./read.ts";
 
@@ -14,6 +14,7 @@ try {
     const planned = plan?.() ?? (await import("../query/plan.ts")).plan(query, format);
     await prefetch(planned.request);
     read(embedded, planned, { format, header: true, stats: false, verbose: false, interval: 0, count: 0 });
+    exit(0);
   } else (await import("./command.ts")).run(words, embedded);
 } catch (error) {
   process.exitCode = (await import("./failure.ts")).fail(error as Error, words);

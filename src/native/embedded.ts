@@ -19,8 +19,12 @@ const { symbols: libc } = dlopen("libc.so.6", {
   write: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
+  _exit: { args: ["i32"], returns: "void" },
   dlopen: { args: ["ptr", "i32"], returns: "ptr" },
 });
+
+/** Ends the process without what the runtime does to end itself, 0.3 ms, where nothing is left to be written. */
+export const exit = (status: number): void => libc._exit(status);
 
 const pathOf = (name: string) => `${import.meta.dirname}/lib/${name}`;
 
