@@ -31,22 +31,21 @@ export function* chunks(program: Pick<Program, "pass">, format: Format): Generat
   try {
     for (;;) {
       const { done, value: used } = pass.next(rest);
-      if (done) break;
-      const end = used > 0 ? buffer.lastIndexOf(NEWLINE, used - 1) + 1 : 0;
+      let end = done ? used : buffer.lastIndexOf(NEWLINE, used - 1) + 1;
+      if (format === "json") {
+        if (first && end > 0) buffer[0] = BRACKET;
+        // Only an array's last row has no line end of its own.
+        if (done) end += encoder.encodeInto(first && end === 0 ? "[]\n" : "\n]\n", buffer.subarray(end)).written;
+      }
       if (end > 0) {
-        if (first && format === "json") buffer[0] = BRACKET;
         first = false;
         yield repair(buffer.subarray(0, end));
       }
+      if (done) break;
       buffer.copyWithin(0, end, used);
       rest = used - end;
     }
   } finally {
-    pass.return();
+    pass.return(0);
   }
-  // Only an array's last row has no line end of its own.
-  if (format !== "json") return;
-  const end = first ? "[]\n" : "\n]\n";
-  encoder.encodeInto(end, buffer.subarray(rest));
-  yield repair(buffer.subarray(0, rest + end.length));
 }

@@ -15,15 +15,15 @@ const encode8 = (text: string) => new TextEncoder().encode(text);
 
 /** A pass over `bytes`, as Program.pass() makes it from reads of these sizes. */
 const passOf = (bytes: Uint8Array, sizes: number[]) => ({
-  *pass(buffer: Uint8Array, enough: number): Generator<number, void, number> {
+  *pass(buffer: Uint8Array, enough: number): Generator<number, number, number> {
     let used = 0;
     for (let at = 0, i = 0;; i++) {
       const read = Math.min(sizes[i % sizes.length]!, bytes.length - at);
       buffer.set(bytes.subarray(at, at + read), used);
       at += read;
       used += read;
-      if (read === 0 || used >= enough) used = (yield used) ?? 0;
-      if (read === 0) return;
+      if (read === 0) return used;
+      if (used >= enough) used = (yield used) ?? 0;
     }
   },
 });

@@ -60,7 +60,7 @@ Deno.test("a full disk is status 1 and one message", () => {
   ) {
     const { status, stderr } = bash('"$@" > /dev/full', ...args);
     equal(status, 1);
-    match(stderr, /^task-iter: cannot write the output: write: No space left on device\n$/);
+    match(stderr, /^task-iter: cannot write the output: no space left on device\n$/);
   }
 });
 

@@ -83,7 +83,11 @@ export function write(bytes: Uint8Array | string, program?: Program): void {
     const { errno, message } = error as NodeJS.ErrnoException;
     const number = Math.abs(errno ?? 0);
     if (number === EPIPE) throw new ReaderGone();
-    throw new OutputError(`cannot write the output: ${number === EBADF ? "standard output is closed" : message}`);
+    // "write: No space left on device" of the shim, "ENOSPC: no space left on device, write" of node:fs
+    const reason = number === EBADF
+      ? "standard output is closed"
+      : message.replace(/^(write|[A-Z]+): |, write$/g, "").toLowerCase();
+    throw new OutputError(`cannot write the output: ${reason}`);
   }
 }
 

@@ -217,11 +217,11 @@ export class Program implements Disposable {
 
   /**
    * One pass over the table, from its beginning: reads into `buffer` and yields how many bytes it now holds, each time they are
-   * `enough` and at the end. The caller takes bytes away by returning how many remain, moved to the front.
+   * `enough`; those at the end it returns. The caller takes bytes away by returning how many remain, moved to the front.
    *
    * @throws {TaskIterError} the kernel refused the iterator, or a read failed
    */
-  *pass(buffer: Uint8Array, enough: number): Generator<number, void, number> {
+  *pass(buffer: Uint8Array, enough: number): Generator<number, number, number> {
     let used = 0;
     this.#past = { walked: 0, rows: 0 };
     let counted = this.#past;
@@ -242,15 +242,15 @@ export class Program implements Disposable {
           this.#check("read", read);
           resumed = false;
           used += read;
-          if (used >= enough) used = (yield used) ?? 0;
           if (read === 0) break;
+          if (used >= enough) used = (yield used) ?? 0;
         }
       } finally {
         this.#shim.close(fd);
       }
       counted = this.progress();
     }
-    yield used;
+    return used;
   }
 
   #read(fd: number, buffer: Uint8Array): number {
