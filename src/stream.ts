@@ -18,34 +18,59 @@ function repair(bytes: Uint8Array): Uint8Array {
   return isUtf8(bytes) ? bytes : encoder.encode(decoder.decode(bytes));
 }
 
+/** What of a program a pass needs. */
+export type Walk = Pick<Program, "begin" | "fill" | "ended" | "end">;
+
 /**
  * One pass as chunks that end at the end of a line. A chunk is valid until the next one is asked for.
  *
- * @throws {TaskIterError} as {@linkcode Program.pass}
+ * @throws {TaskIterError} as {@linkcode Program.fill}
  */
-export function* chunks(program: Pick<Program, "pass">, format: Format): Generator<Uint8Array> {
-  const buffer = new Uint8Array(4 * CHUNK);
-  let first = true;
-  let rest = 0;
-  const pass = program.pass(buffer, CHUNK);
-  try {
-    for (;;) {
-      const { done, value: used } = pass.next(rest);
-      let end = done ? used : buffer.lastIndexOf(NEWLINE, used - 1) + 1;
-      if (format === "json") {
-        if (first && end > 0) buffer[0] = BRACKET;
-        // Only an array's last row has no line end of its own.
-        if (done) end += encoder.encodeInto(first && end === 0 ? "[]\n" : "\n]\n", buffer.subarray(end)).written;
-      }
-      if (end > 0) {
-        first = false;
-        yield repair(buffer.subarray(0, end));
-      }
-      if (done) break;
-      buffer.copyWithin(0, end, used);
-      rest = used - end;
+export function chunks(program: Walk, format: Format): IterableIterator<Uint8Array> {
+  return new Chunks(program, format);
+}
+
+class Chunks implements IterableIterator<Uint8Array> {
+  readonly #buffer = new Uint8Array(4 * CHUNK);
+  readonly #program: Walk;
+  readonly #format: Format;
+  /** Where in the buffer what was not handed out begins, and ends. */
+  #start = 0;
+  #end = 0;
+  #first = true;
+  #done = false;
+
+  constructor(program: Walk, format: Format) {
+    this.#program = program;
+    this.#format = format;
+    program.begin();
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<Uint8Array> {
+    if (this.#done) return { done: true, value: undefined };
+    const buffer = this.#buffer;
+    buffer.copyWithin(0, this.#start, this.#end);
+    const used = this.#program.fill(buffer, this.#end - this.#start, CHUNK);
+    this.#done = this.#program.ended;
+    let end = this.#done ? used : buffer.lastIndexOf(NEWLINE, used - 1) + 1;
+    if (this.#format === "json") {
+      if (this.#first && end > 0) buffer[0] = BRACKET;
+      // Only an array's last row has no line end of its own.
+      if (this.#done) end += encoder.encodeInto(this.#first && end === 0 ? "[]\n" : "\n]\n", buffer.subarray(end)).written;
     }
-  } finally {
-    pass.return(0);
+    this.#first = false;
+    this.#start = end;
+    this.#end = used;
+    return end > 0 ? { value: repair(buffer.subarray(0, end)) } : this.next();
+  }
+
+  return(): IteratorResult<Uint8Array> {
+    this.#done = true;
+    this.#program.end();
+    return { done: true, value: undefined };
   }
 }

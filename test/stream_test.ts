@@ -8,25 +8,30 @@ import type { Format } from "../src/native/program.ts";
 import { plan } from "../src/query/plan.ts";
 import { encode, LAYOUT, LONG_STRINGS_MAX, passes, type Plan } from "../src/query/query.ts";
 import { tables } from "../src/query/schema.ts";
-import { chunks } from "../src/stream.ts";
+import { chunks, type Walk } from "../src/stream.ts";
 import { root, run, TemporaryFolder } from "./support.ts";
 
 const encode8 = (text: string) => new TextEncoder().encode(text);
 
-/** A pass over `bytes`, as Program.pass() makes it from reads of these sizes. */
-const passOf = (bytes: Uint8Array, sizes: number[]) => ({
-  *pass(buffer: Uint8Array, enough: number): Generator<number, number, number> {
-    let used = 0;
-    for (let at = 0, i = 0;; i++) {
-      const read = Math.min(sizes[i % sizes.length]!, bytes.length - at);
-      buffer.set(bytes.subarray(at, at + read), used);
-      at += read;
-      used += read;
-      if (read === 0) return used;
-      if (used >= enough) used = (yield used) ?? 0;
-    }
-  },
-});
+/** A pass over `bytes`, as a program makes it from reads of these sizes. */
+function passOf(bytes: Uint8Array, sizes: number[]): Walk {
+  let [at, reads] = [0, 0];
+  return {
+    ended: false,
+    begin: () => {},
+    end: () => {},
+    fill(buffer, used, enough) {
+      while (!this.ended && used < enough) {
+        const read = Math.min(sizes[reads++ % sizes.length]!, bytes.length - at);
+        buffer.set(bytes.subarray(at, at + read), used);
+        at += read;
+        used += read;
+        if (read === 0) (this as { ended: boolean }).ended = true;
+      }
+      return used;
+    },
+  };
+}
 
 /** A row as the programs write it, around the bytes of one cell. */
 const rowOf: Record<Format, (cell: Uint8Array) => Uint8Array> = {

@@ -10,14 +10,23 @@ import { type Prepared, prepared } from "../query/prepared.ts";
 
 type Option = "format" | "columns" | "where";
 
-const OPTIONS = new Map<string, Option>([
-  ["-f", "format"],
-  ["--format", "format"],
-  ["-c", "columns"],
-  ["--columns", "columns"],
-  ["-w", "where"],
-  ["--where", "where"],
-]);
+/** Their name; no Map and no find() here: the first ones of a process take 0.05 ms each. */
+function optionOf(word: string): Option | undefined {
+  switch (word) {
+    case "-f":
+    case "--format":
+      return "format";
+    case "-c":
+    case "--columns":
+      return "columns";
+    case "-w":
+    case "--where":
+      return "where";
+  }
+  return undefined;
+}
+
+const isFormat = (word: string): word is Format => (FORMATS as readonly string[]).includes(word);
 
 /** A question of that form. */
 export interface Question {
@@ -35,14 +44,13 @@ export function quick(words: readonly string[]): Question | undefined {
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i]!;
     const equals = word.startsWith("--") ? word.indexOf("=") : -1;
-    const name = OPTIONS.get(equals > 0 ? word.slice(0, equals) : word);
+    const name = optionOf(equals > 0 ? word.slice(0, equals) : word);
     const value = equals > 0 ? word.slice(equals + 1) : rest[++i];
     if (name === undefined || options[name] !== undefined || !value || value.startsWith("-")) return undefined;
     options[name] = value;
   }
   const { format = "text", columns, where } = options;
-  const known = FORMATS.find((name) => name === format);
-  if (!known) return undefined;
-  const plan = columns === undefined && where === undefined ? prepared[`${table}.${known}`] : undefined;
-  return { query: { table, columns: columns?.split(","), where }, format: known, plan };
+  if (!isFormat(format)) return undefined;
+  const plan = columns === undefined && where === undefined ? prepared[`${table}.${format}`] : undefined;
+  return { query: { table, columns: columns?.split(","), where }, format, plan };
 }
