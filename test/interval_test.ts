@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // deno-lint-ignore-file no-control-regex
 import { deepStrictEqual as equal, match, ok } from "node:assert";
-import { executable, Fixture, run, taskIter } from "./support.ts";
+import { executable, Fixture, onTerminal, run, taskIter } from "./support.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -132,16 +132,6 @@ Deno.test("csv has one header; text one for each snapshot, and no escape sequenc
   equal(text.split("\n").filter((line) => line.trim() === "FD").length, 3);
   ok(!text.includes("\x1b"));
 });
-
-/** What the command writes to a terminal of 100 by 10. */
-function onTerminal(command: string, env: Record<string, string> = {}): string {
-  const { status, stdout } = run("script", ["-qec", `stty cols 100 rows 10; ${command}`, "/dev/null"], {
-    env: { ...process.env, TERM: "xterm", ...env },
-    input: "",
-  });
-  equal(status, 0);
-  return stdout.replaceAll("\r\n", "\n");
-}
 
 Deno.test("text on a terminal is drawn in place and fits it", () => {
   const drawn = onTerminal(`${executable} files --interval=20ms --count=3`);

@@ -25,6 +25,16 @@ export function run(
   return { status, stdout, stderr };
 }
 
+/** What the command writes to a terminal of 100 by 10. */
+export function onTerminal(command: string, env: Record<string, string> = {}): string {
+  const { status, stdout } = run("script", ["-qec", `stty cols 100 rows 10; ${command}`, "/dev/null"], {
+    env: { ...process.env, TERM: "xterm", ...env },
+    input: "",
+  });
+  if (status !== 0) throw new Error(`${command} on a terminal ended with ${status}: ${stdout}`);
+  return stdout.replaceAll("\r\n", "\n");
+}
+
 /** Runs task-iter to its end. */
 export const taskIter = (...args: string[]): Result => run(executable, args);
 

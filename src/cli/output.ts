@@ -2,7 +2,7 @@
 /** Standard output as a Unix tool treats it. */
 
 import { fstatSync, readFileSync, writeSync } from "node:fs";
-import type { Program } from "../native/program.ts";
+import type { Format, Program } from "../native/program.ts";
 
 /** The output could not be written. */
 export class OutputError extends Error {
@@ -38,6 +38,16 @@ export function isTerminal(fd: number): boolean {
 /** Whether the descriptor shows colours, and the user wants to see them (https://no-color.org). */
 export function hasColours(fd: number): boolean {
   return !process.env.NO_COLOR && process.env.TERM !== "dumb" && isTerminal(fd);
+}
+
+/** Lines as a terminal may see them: what it would obey becomes "?", as ls shows names. */
+// deno-lint-ignore no-control-regex
+const harmless = (text: string) => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
+
+/** How rows of `format` go to standard output. CSV is the one format with the bytes of names, whatever they are. */
+export function shownAs(format: Format): (rows: Uint8Array) => Uint8Array {
+  if (format !== "csv" || !isTerminal(1)) return (rows) => rows;
+  return (rows) => new TextEncoder().encode(harmless(new TextDecoder().decode(rows)));
 }
 
 const EBADF = 9;
@@ -94,7 +104,6 @@ export function write(bytes: Uint8Array | string, program?: Program): void {
 /** A line to standard error, harmless to a terminal whatever words it quotes; where that is closed there is nobody to tell. */
 export function say(text: string): void {
   try {
-    // deno-lint-ignore no-control-regex
-    writeSync(2, `${text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?")}\n`);
+    writeSync(2, `${harmless(text)}\n`);
   } catch { /* closed */ }
 }

@@ -4,7 +4,7 @@
 import { type Format, type Libraries, Program, type Request, TaskIterError } from "../native/program.ts";
 import type { Prepared } from "../query/prepared.ts";
 import { chunks } from "../stream.ts";
-import { hasColours, say, write } from "./output.ts";
+import { hasColours, say, shownAs, write } from "./output.ts";
 
 /** How to show it. */
 export interface Show {
@@ -54,10 +54,11 @@ export function read(libraries: Libraries, { request, header, summary }: Prepare
   if (header && show.header) {
     write(show.format === "text" && hasColours(1) ? `\x1b[1m${header.trimEnd()}\x1b[0m\n` : header, program);
   }
+  const shown = shownAs(show.format);
   let bytes = 0;
   for (const chunk of chunks(program, show.format)) {
     bytes += chunk.length;
-    write(chunk, program);
+    write(shown(chunk), program);
   }
   const walk = performance.now() - loaded;
   const progress = program.progress();

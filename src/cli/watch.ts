@@ -5,7 +5,7 @@ import { fstatSync } from "node:fs";
 import type { Libraries, Program } from "../native/program.ts";
 import { type Plan, plan, type Query } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
-import { Interrupted, isTerminal, ReaderGone, say, write } from "./output.ts";
+import { Interrupted, isTerminal, ReaderGone, say, shownAs, write } from "./output.ts";
 import { load, type Show, stats } from "./read.ts";
 
 const NEWLINE = 10;
@@ -129,6 +129,7 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   const output = fstatSync(1);
   const piece = output.isFile() || output.isCharacterDevice() && !isTerminal(1) ? PIECE : PIPE_BUF;
   const snapshot = new Snapshot();
+  const shown = shownAs(show.format);
   const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
   try {
     for (let pass = 0, tick = 0; pass < (show.count || Infinity); pass++) {
@@ -142,7 +143,7 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
       const progress = program.progress();
       total.rows += progress.rows;
       total.walked += progress.walked;
-      deliver(program, redraw ? screen(bytes, planned, show, pass === 0) : bytes, piece);
+      deliver(program, redraw ? screen(bytes, planned, show, pass === 0) : shown(bytes), piece);
       tick = Math.max(tick + 1, Math.ceil((performance.now() - loaded) / show.interval));
     }
   } finally {
