@@ -227,7 +227,6 @@ try {
     fs.mkdirSync(`${root}docs`, { recursive: true });
     const file = `${root}docs/${arm64 ? "arm64" : "kernels"}.md`;
     fs.writeFileSync(file, arm64 ? recordTests(runs) : record(runs));
-    execFileSync(process.execPath, ["fmt", "--quiet", file], { stdio: ["ignore", 2, 2] });
   }
   const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];
   const seconds = Math.round(performance.now() / 1000);
