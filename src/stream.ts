@@ -16,7 +16,7 @@ const encoder = new TextEncoder();
 /** Valid UTF-8 as it is; what is invalid in others becomes U+FFFD. Names are bytes, and a process may choose any. */
 function repair(bytes: Uint8Array): Uint8Array {
   // Of a small table; a start does without node:buffer, 0.5 ms. Of a large one it would leave megabytes of text to be collected.
-  if (bytes.length < CHUNK) {
+  if (bytes.length < CHUNK / 2) {
     const text = decoder.decode(bytes);
     return text.includes("\ufffd") ? encoder.encode(text) : bytes;
   }
@@ -35,6 +35,7 @@ export function chunks(program: Walk, format: Format): IterableIterator<Uint8Arr
   return new Chunks(program, format);
 }
 
+/** No generator: the first one of a process takes 0.15 ms. */
 class Chunks implements IterableIterator<Uint8Array> {
   readonly #buffer = new Uint8Array(4 * CHUNK);
   readonly #program: Walk;
