@@ -247,8 +247,8 @@ export const witnesses: Record<string, Witness> = {
     same(rows, [{ ino, value: "07000000" }], "the socket with something stored");
   },
   cgroups(read) {
-    const root = "/sys/fs/cgroup";
-    if (!fs.existsSync(`${root}/cgroup.controllers`)) return "no cgroup2 is mounted";
+    const root = lines("/proc/self/mounts").map((line) => words(line)).find((mount) => mount[2] === "cgroup2")?.[1];
+    if (root === undefined) return "no cgroup2 is mounted";
     const below = (path: string): string[] => [
       path,
       ...fs.readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).flatMap(({ name }) =>
