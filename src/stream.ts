@@ -57,21 +57,23 @@ class Chunks implements IterableIterator<Uint8Array> {
   }
 
   next(): IteratorResult<Uint8Array> {
-    if (this.#done) return { done: true, value: undefined };
     const buffer = this.#buffer;
-    buffer.copyWithin(0, this.#start, this.#end);
-    const used = this.#program.fill(buffer, this.#end - this.#start, CHUNK);
-    this.#done = this.#program.ended;
-    let end = this.#done ? used : buffer.lastIndexOf(NEWLINE, used - 1) + 1;
-    if (this.#format === "json") {
-      if (this.#first && end > 0) buffer[0] = BRACKET;
-      // Only an array's last row has no line end of its own.
-      if (this.#done) end += encoder.encodeInto(this.#first && end === 0 ? "[]\n" : "\n]\n", buffer.subarray(end)).written;
+    while (!this.#done) {
+      buffer.copyWithin(0, this.#start, this.#end);
+      const used = this.#program.fill(buffer, this.#end - this.#start, CHUNK);
+      this.#done = this.#program.ended;
+      let end = this.#done ? used : buffer.lastIndexOf(NEWLINE, used - 1) + 1;
+      if (this.#format === "json") {
+        if (this.#first && end > 0) buffer[0] = BRACKET;
+        // Only an array's last row has no line end of its own.
+        if (this.#done) end += encoder.encodeInto(this.#first && end === 0 ? "[]\n" : "\n]\n", buffer.subarray(end)).written;
+      }
+      this.#first = false;
+      this.#start = end;
+      this.#end = used;
+      if (end > 0) return { value: repair(buffer.subarray(0, end)) };
     }
-    this.#first = false;
-    this.#start = end;
-    this.#end = used;
-    return end > 0 ? { value: repair(buffer.subarray(0, end)) } : this.next();
+    return { done: true, value: undefined };
   }
 
   return(): IteratorResult<Uint8Array> {
