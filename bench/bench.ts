@@ -163,7 +163,7 @@ function coldRuns(tables: string[]): void {
   const stacks = [executable, "stacks", "--format=json"];
   const target = "cold run, stacks JSON, small system";
   if (hasPeer) {
-    const cold = race({ ours: stacks, peer: [`${built}task_stack`] }, 2 * ROUNDS);
+    const cold = race({ ours: stacks, peer: [`${built}task_stack`] }, 4 * ROUNDS);
     compare(target, cold.ours.ms, "tutorial's C program", cold.peer.ms, 0.35);
   } else {
     const why = peer === undefined ? "its folder was not given (deno task bench FOLDER)" : `${peer} does not hold it`;

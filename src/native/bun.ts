@@ -4,21 +4,59 @@ import { functions, type Runtime, type Shim } from "./shim.ts";
 
 const types = { u32: "u32", i32: "i32", bytes: "ptr", handle: "ptr", text: "cstring", void: "void" } as const;
 
-/** Bun, by `bun:ffi`. Loops, for the first map() or find() of a process takes 0.05 ms. */
+type Name = keyof Shim;
+
+/**
+ * What a plain read does without: bound when the first of these is called, for a function takes 8 µs of a start. By then the file
+ * at the path may be another one; the dynamic linker knows by the path alone that the library is loaded.
+ */
+const isRare = (name: Name): boolean => {
+  switch (name) {
+    case "attach_cgroups":
+    case "create_in":
+    case "interrupts":
+    case "log":
+    case "pin":
+    case "pinned":
+    case "program_size":
+    case "resume":
+    case "stamp":
+    case "wait":
+      return true;
+  }
+  return false;
+};
+
+const names = Object.keys(functions) as Name[];
+
+/** Loops, for the first map() or find() of a process takes 0.05 ms. */
+function bind(path: string, rare: boolean, shim: Record<string, unknown>): void {
+  const symbols: Parameters<typeof dlopen>[1] = {};
+  for (const name of names) {
+    if (isRare(name) !== rare) continue;
+    const args = [];
+    for (const type of functions[name].parameters) args.push(types[type]);
+    symbols[`task_iter_${name}`] = { args, returns: types[functions[name].result] };
+  }
+  const library = dlopen(path, symbols).symbols;
+  for (const name of names) {
+    if (isRare(name) !== rare) continue;
+    const call = library[`task_iter_${name}`]!;
+    shim[name] = functions[name].result === "text" ? (...parameters: unknown[]) => String(call(...parameters)) : call;
+  }
+}
+
+/** Bun, by `bun:ffi`. */
 export const bun: Runtime = {
   open(path) {
-    const symbols: Parameters<typeof dlopen>[1] = {};
-    const names = Object.keys(functions) as (keyof typeof functions)[];
-    for (const name of names) {
-      const args = [];
-      for (const type of functions[name].parameters) args.push(types[type]);
-      symbols[`task_iter_${name}`] = { args, returns: types[functions[name].result] };
-    }
-    const library = dlopen(path, symbols).symbols;
     const shim: Record<string, unknown> = {};
+    bind(path, false, shim);
     for (const name of names) {
-      const call = library[`task_iter_${name}`]!;
-      shim[name] = functions[name].result === "text" ? (...parameters: unknown[]) => String(call(...parameters)) : call;
+      if (!isRare(name)) continue;
+      shim[name] = (...parameters: unknown[]) => {
+        bind(path, true, shim);
+        return (shim[name] as (...parameters: unknown[]) => unknown)(...parameters);
+      };
     }
     return shim as Shim;
   },
