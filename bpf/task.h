@@ -79,7 +79,7 @@ static __always_inline long comm_of(struct task_struct *task)
 
 /*
  * A table with many rows for a task begins with the task's columns (OWNER: their bits). When the row before was the same task's, they
- * are in row[] still, up to owner_end.
+ * are in row[] still, up to owner_end: nothing else of such a table, its predicate neither, may use row[].
  */
 u64 owner, owner_ids, owner_comm[2];
 u32 owner_end;
