@@ -4,7 +4,7 @@
  * FILE in the place of an iterator's descriptor. On standard error: nanoseconds and bytes.
  */
 
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import process from "node:process";
 import { write } from "../src/cli/output.ts";
 import { Program } from "../src/native/program.ts";
@@ -23,6 +23,7 @@ const shim = {
   attach: () => 0,
   create: () => openSync(file, "r"),
   read: (_, fd, buffer, size) => readSync(fd, buffer as Uint8Array, 0, size, null),
+  write: (_, fd, buffer, size) => (writeSync(fd, buffer as Uint8Array, 0, size), 0),
   close: (fd) => (closeSync(fd), 0),
   progress: () => 0,
   error: () => "",
@@ -36,6 +37,6 @@ const start = performance.now();
 let bytes = 0;
 for (const chunk of chunks(program, "jsonl")) {
   bytes += chunk.length;
-  write(chunk);
+  write(chunk, program);
 }
 console.error(JSON.stringify({ ns: Math.round((performance.now() - start) * 1e6), bytes }));
