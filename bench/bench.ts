@@ -270,7 +270,7 @@ async function growth(): Promise<void> {
     ours: `${large.mb.toFixed(1)} MB`,
     against: "3 rows",
     theirs: `${few.toFixed(1)} MB`,
-    result: `+ ${(large.mb - few).toFixed(1)} MB`,
+    result: `${large.mb < few ? "-" : "+"} ${Math.abs(large.mb - few).toFixed(1)} MB`,
     target: "+ 8 MB",
     met: large.mb - few <= 8,
   });
