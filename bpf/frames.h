@@ -2,8 +2,9 @@
 /*
  * frames.h -- kernel stacks
  *
- * Threads sleep in few places: the text of a whole stack is kept and copied, which makes a thread that sleeps where another
- * one does cost its unwinding and little more.
+ * Unwinding a stack takes two microseconds, and thousands of threads sleep in few places. So a stack's frames and their text are kept,
+ * with the words of the stack that the unwinder went by: a thread whose stack has the same words in the same places costs a copy
+ * and a comparison.
  */
 #ifndef TASK_ITER_FRAMES_H
 #define TASK_ITER_FRAMES_H
@@ -16,24 +17,6 @@
 
 u64 frames[MAX_FRAMES];
 
-#define KEPT_STACKS 128
-#define KEPT_TEXT 2048
-#define KEPT_FRAMES 32
-
-struct stack {
-	u64 key;		/* depth and style; 0: empty */
-	u64 length;
-	u64 frames[KEPT_FRAMES];
-	char text[KEPT_TEXT];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KEPT_STACKS);
-	__type(key, u32);
-	__type(value, struct stack);
-} stacks SEC(".maps");
-
 /* How put_frames() writes: a list of the format, or the tutorial's numbered lines. */
 enum { FRAMES_LIST = 1, FRAMES_LINES };
 #ifdef FORMAT_TEXT
@@ -42,72 +25,164 @@ enum { FRAMES_LIST = 1, FRAMES_LINES };
 #define IS_LINES(style) false
 #endif
 
-/* A thread that is exiting has no stack left: no frames. */
-static __always_inline long frames_of(struct task_struct *task)
-{
-	long size = bpf_get_task_stack(task, frames, sizeof(frames), 0);
+/* What the loops over frames share. */
+static u32 frames_depth, frames_style;
 
-	return size < 0 ? 0 : size / sizeof(frames[0]);
+/* Where a stack's words are depends on the architecture; bpf_task_pt_regs came in 5.15. */
+#if defined(ARCH_x86_64) && !defined(BOUNDED_LOOPS)
+#define KEEPS_STACKS
+
+#define KEPT_BITS 7
+#define KEPT_WORDS 40
+#define KEPT_FRAMES 32
+#define KEPT_TEXT 1024		/* a power of two */
+
+struct stack {
+	u64 words;		/* 0: nothing is kept */
+	u64 depth;
+	u64 length;		/* of the text; 0: it is not kept */
+	u16 at[KEPT_WORDS];	/* where in source[] */
+	u64 word[KEPT_WORDS];
+	u64 frames[KEPT_FRAMES];
+	char text[KEPT_TEXT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << KEPT_BITS);
+	__type(key, u32);
+	__type(value, struct stack);
+} stacks SEC(".maps");
+
+/*
+ * A sleeping thread's stack in source[]: as a switch of tasks leaves it, six registers and the return address into the scheduler; at
+ * its end the registers of user space, which begin with those of a system call, its number the sixteenth.
+ */
+#define SWITCH_RETURN (6 * 8)
+#define PT_REGS (21 * 8)
+#define ORIG_AX (15 * 8)
+#define OUTERMOST (SOURCE_MASK - 7)	/* the word that ends the stack, the outermost return address, once more */
+
+/*
+ * The thread's, or the one that is kept in its place; whether it is the thread's; bytes of it; of note_word(), how many words and
+ * frames it found; where threads that call the scheduler directly have their innermost frame.
+ */
+static u32 stack_slot, stack_kept, stack_size, stack_words, stack_frames, stack_innermost;
+static u64 stack_difference;
+
+BODY(compare_word)
+{
+	struct stack *kept = bpf_map_lookup_elem(&stacks, &stack_slot);
+
+	if (!kept || i >= KEPT_WORDS || i >= kept->words)
+		return 1;
+	stack_difference = WORD(SOURCE(kept->at[i])) ^ kept->word[i];
+	return stack_difference != 0;
+}
+
+/*
+ * The unwinder begins at the switch's return address. A return address says which function's frame follows, hence its size, hence where
+ * the next return address is: stacks with the same ones in the same places have the same frames. The words to keep are those of
+ * frames[], in their order, and before them the scheduler's, which frames[] leaves out: its functions lie close together. The frame
+ * of do_syscall_64 has another size at each call (randomize_kstack_offset), so the last return address is compared at the stack's end.
+ *
+ * Nothing is kept when a frame is not found (a tracer has replaced its return address) or may be an earlier call's, left over in
+ * a buffer: when its address is found again before the next frame's. Of places that are wrong the last always is.
+ */
+BODY(note_word)
+{
+	struct stack *kept = bpf_map_lookup_elem(&stacks, &stack_slot);
+	u32 at = i * 8, words = stack_words, found = stack_frames;
+	u64 word = WORD(SOURCE(at));
+
+	if (at >= stack_size || !kept || words >= KEPT_WORDS)
+		return 1;
+	if (word == frames[found & (MAX_FRAMES - 1)]) {
+		stack_frames = found + 1;
+		if (!found && (!stack_innermost || at < stack_innermost))
+			stack_innermost = at;
+	} else if (found) {
+		if (word != frames[(found - 1) & (MAX_FRAMES - 1)])
+			return 0;
+		stack_frames = 0;
+		return 1;
+	} else if (word - WORD(SOURCE(SWITCH_RETURN)) + 0x8000 >= 0x10000) {
+		return 0;
+	}
+	kept->at[words] = at + 8 == stack_size ? OUTERMOST : at;
+	kept->word[words] = word;
+	stack_words = words + 1;
+	return 0;
+}
+
+/* The frames of a stack that is kept; 0: none, and stack_slot is where this one may be kept. */
+static __always_inline u32 find_stack(struct task_struct *task)
+{
+	u64 from = task->thread.sp, size = ADDRESS(bpf_task_pt_regs(task)) - from, hash;
+	struct stack *kept;
+
+	stack_kept = 0;
+	stack_size = 0;
+	if (!bpf_core_field_exists(task->on_cpu) || task->on_cpu)
+		return 0;
+	if (size <= SWITCH_RETURN || size > OUTERMOST - PT_REGS)
+		return 0;
+	if (bpf_probe_read_kernel(source, size + PT_REGS, (void *)from))
+		return 0;
+	WORD(SOURCE(OUTERMOST)) = WORD(SOURCE(size - 8));
+	hash = (WORD(SOURCE(stack_innermost)) ^ WORD(SOURCE(size + ORIG_AX)) << 32) * 0x9e3779b97f4a7c15ull;
+	stack_slot = hash >> (64 - KEPT_BITS);
+	stack_size = size;
+	stack_difference = 1;
+	LOOP(KEPT_WORDS, compare_word);
+	kept = bpf_map_lookup_elem(&stacks, &stack_slot);
+	if (!kept || stack_difference)
+		return 0;
+	stack_kept = 1;
+	bpf_probe_read_kernel(frames, sizeof(kept->frames), kept->frames);
+	return kept->depth;
+}
+
+static __always_inline void keep_stack(u32 depth)
+{
+	struct stack *kept = bpf_map_lookup_elem(&stacks, &stack_slot);
+
+	if (!kept || !stack_size || !depth || depth > KEPT_FRAMES)
+		return;
+	stack_words = 0;
+	stack_frames = 0;
+	LOOP((SOURCE_MASK + 1) / 8, note_word);
+	stack_kept = stack_frames == depth;
+	kept->words = stack_kept ? stack_words : 0;
+	kept->depth = depth;
+	kept->length = 0;
+	bpf_probe_read_kernel(kept->frames, sizeof(kept->frames), frames);
+}
+
+#endif
+
+/* The task's frames in frames[]; their number. A thread that is exiting has no stack left: no frames. */
+static __noinline u32 frames_of(struct task_struct *task)
+{
+	long size;
+	u32 depth;
+
+#ifdef KEEPS_STACKS
+	depth = find_stack(task);
+	if (depth)
+		return depth;
+#endif
+	size = bpf_get_task_stack(task, frames, sizeof(frames), 0);
+	depth = size < 0 ? 0 : size / sizeof(frames[0]);
+#ifdef KEEPS_STACKS
+	keep_stack(depth);
+#endif
+	return depth;
 }
 
 static __always_inline u64 frame_at(long depth)
 {
 	return depth > 0 ? frames[0] : 0;
-}
-
-/* What the loops over frames share. */
-static u32 frames_depth, frames_style;
-static u64 frames_hash, frames_difference;
-static u32 frames_slot;
-
-BODY(hash_frame)
-{
-	if (i >= frames_depth)
-		return 1;
-	frames_hash = (frames_hash ^ frames[i & (MAX_FRAMES - 1)]) * 0x9e3779b97f4a7c15ull;
-	return 0;
-}
-
-BODY(compare_frame)
-{
-	struct stack *kept = bpf_map_lookup_elem(&stacks, &frames_slot);
-
-	if (i >= frames_depth || !kept)
-		return 1;
-	frames_difference |= kept->frames[i & (KEPT_FRAMES - 1)] ^ frames[i & (MAX_FRAMES - 1)];
-	return frames_difference != 0;
-}
-
-/* The kept text of this stack to the row; 0 when there is none. */
-GLOBAL int put_kept_frames(void)
-{
-	struct stack *kept = bpf_map_lookup_elem(&stacks, &frames_slot);
-	u32 length, at = row_len & ROW_MASK;
-
-	if (!kept || kept->key != (frames_depth << 2 | frames_style))
-		return 0;
-	frames_difference = 0;
-	LOOP(KEPT_FRAMES, compare_frame);
-	length = kept->length;
-	if (frames_difference || length > KEPT_TEXT)
-		return 0;
-	bpf_probe_read_kernel(row + at, length, kept->text);
-	row_len = at + length;
-	return 1;
-}
-
-GLOBAL int keep_frames(u32 from)
-{
-	struct stack *kept = bpf_map_lookup_elem(&stacks, &frames_slot);
-	u32 length = row_len - from;
-
-	if (!kept || length > KEPT_TEXT)
-		return 0;
-	bpf_probe_read_kernel(kept->frames, sizeof(kept->frames), frames);
-	bpf_probe_read_kernel(kept->text, length, ROW(from));
-	kept->length = length;
-	kept->key = frames_depth << 2 | frames_style;
-	return 0;
 }
 
 BODY(put_frame)
@@ -137,26 +212,40 @@ BODY(put_frame)
 	return 0;
 }
 
-GLOBAL int put_frames(u32 depth, u32 style)
+static __always_inline void put_each_frame(u32 depth, u32 style)
 {
-	u32 from = row_len;
-
 	frames_depth = depth;
 	frames_style = style;
-	frames_hash = depth;
-	if (depth <= KEPT_FRAMES) {
-		LOOP(KEPT_FRAMES, hash_frame);
-		frames_slot = frames_hash >> 32 & (KEPT_STACKS - 1);
-		if (put_kept_frames())
-			return 0;
-	}
 	if (!IS_LINES(style))
 		LIST_BEGIN;
 	LOOP(MAX_FRAMES, put_frame);
 	if (!IS_LINES(style))
 		LIST_END;
-	if (depth <= KEPT_FRAMES)
-		keep_frames(from);
+}
+
+GLOBAL int put_frames(u32 depth, u32 style)
+{
+#ifdef KEEPS_STACKS
+	struct stack *kept = bpf_map_lookup_elem(&stacks, &stack_slot);
+	u32 from = row_len & ROW_MASK, length;
+
+	if (!kept)
+		return 0;
+	length = kept->length;
+	if (stack_kept && length) {
+		bpf_probe_read_kernel(row + from, length & (KEPT_TEXT - 1), kept->text);
+		row_len = from + length;
+		return 0;
+	}
+	put_each_frame(depth, style);
+	length = row_len - from;
+	if (stack_kept && length < KEPT_TEXT) {
+		bpf_probe_read_kernel(kept->text, length & (KEPT_TEXT - 1), row + from);
+		kept->length = length;
+	}
+#else
+	put_each_frame(depth, style);
+#endif
 	return 0;
 }
 

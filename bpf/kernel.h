@@ -188,8 +188,14 @@ struct thread_info {
 
 struct mm_struct;
 
+struct thread_struct {
+	unsigned long sp;		/* x86 */
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	struct thread_struct thread;
+	unsigned int on_cpu;		/* a byte since 7.2; absent in a kernel for one processor before 6.17 */
 	unsigned int __state;		/* since 5.14 */
 	unsigned int flags;
 	int prio;

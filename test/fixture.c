@@ -15,6 +15,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,6 +31,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -303,6 +305,81 @@ static void mode_threads(char **arguments)
 	for (int i = 0; i < atoi(arguments[0]); i++)
 		start_thread(wait_forever, "a thread");
 	printf("{}\n");
+}
+
+static int sleeper_files[7], sleepers;	/* nothing will ever come out of these; threads on the way to their place */
+
+/* Sleeps a moment in some places, so that return addresses are left over in its stack, then in its own for ever. */
+static void *sleep_in(void *place)
+{
+	struct pollfd polled[] = { { sleeper_files[0], POLLIN, 0 }, { sleeper_files[1], POLLIN, 0 }, { sleeper_files[2], POLLIN, 0 } };
+	struct timespec moment = { .tv_nsec = 1000000 };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), futex = 0;
+	struct epoll_event event;
+	fd_set set;
+	char bytes[256];
+
+	FD_ZERO(&set);
+	FD_SET(sleeper_files[0], &set);
+	epoll_wait(epoll, &event, 1, 1);
+	poll(polled, 3, 1);
+	nanosleep(&moment, NULL);
+	pselect(sleeper_files[0] + 1, &set, NULL, NULL, &moment, NULL);
+	syscall(SYS_futex, &futex, 0 /* FUTEX_WAIT */, 0, &moment, NULL, 0);
+	FD_SET(sleeper_files[0], &set);
+	__atomic_sub_fetch(&sleepers, 1, __ATOMIC_RELAXED);
+	for (;;) {
+		switch ((long)place) {
+		case 0:
+			pause();
+			break;
+		case 1:
+			syscall(SYS_futex, &futex, 0, 0, NULL, NULL, 0);
+			break;
+		case 2:
+			poll(polled, 3, -1);
+			break;
+		case 3:
+			pselect(sleeper_files[0] + 1, &set, NULL, NULL, NULL, NULL);
+			break;
+		case 4:
+			epoll_wait(epoll, &event, 1, -1);
+			break;
+		case 5:
+			moment.tv_sec = 1 << 30;
+			nanosleep(&moment, NULL);
+			break;
+		case 6:
+			accept(sleeper_files[6], NULL, NULL);
+			break;
+		default:
+			check(read(sleeper_files[(long)place - 7], bytes, sizeof(bytes)) < 0 && errno == EINTR, "read");
+		}
+	}
+	return NULL;
+}
+
+/* sleepers NUMBER: so many threads in each of several places of the kernel, one of each, then the next of each. */
+static void mode_sleepers(char **arguments)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	int pipe_ends[2], pair[2], number = atoi(arguments[0]), places = 13;
+
+	check(pipe(pipe_ends) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "pipe");
+	sleeper_files[0] = pipe_ends[0];
+	sleeper_files[1] = pair[0];
+	sleeper_files[2] = eventfd(0, 0);
+	sleeper_files[3] = timerfd_create(CLOCK_MONOTONIC, 0);
+	sleeper_files[4] = inotify_init();
+	sleeper_files[5] = socket(AF_INET, SOCK_DGRAM, 0);
+	sleeper_files[6] = socket(AF_INET, SOCK_STREAM, 0);
+	check(bind(sleeper_files[5], (void *)&any, sizeof(any)) == 0 && listen(sleeper_files[6], 1) == 0, "bind");
+	sleepers = number * places;
+	for (long i = 0; i < number * places; i++)
+		start_thread(sleep_in, (void *)(i % places));
+	while (__atomic_load_n(&sleepers, __ATOMIC_RELAXED))
+		usleep(1000);
+	printf("{\"places\":%d}\n", places);
 }
 
 static void *come_and_go(void *unused)
@@ -1114,6 +1191,7 @@ static const struct {
 	{ "descriptors", mode_descriptors },
 	{ "many", mode_many },
 	{ "threads", mode_threads },
+	{ "sleepers", mode_sleepers },
 	{ "restless", mode_restless },
 	{ "maps", mode_maps },
 	{ "programs", mode_programs },

@@ -145,6 +145,39 @@ Deno.test("stacks shows the frames of /proc/PID/stack, the state and wchan of ev
   equal(rows("stacks", "--tid", String(tids[3]), "-c", "tid"), [{ tid: tids[3] }]);
 });
 
+Deno.test("threads that sleep in the same place, or in another with the same callers, have the frames of /proc/PID/stack", async () => {
+  await using fixture = await Fixture.start("sleepers", "20");
+  const pid = String(fixture.pid);
+  const tids = readdirSync(`/proc/${pid}/task`).map(Number);
+  const stacks = () => tids.map((tid) => procStack(fixture.pid, tid).join(";"));
+  let expected = stacks();
+  for (let before: string[] = []; before.join() !== expected.join();) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    [before, expected] = [expected, stacks()];
+  }
+  equal(new Set(expected).size, fixture.facts.places, "all places, the first thread's is one of them");
+  for (const columns of [[], ["-c", "tid,frames"], ["-c", "tid,depth,wchan,frames"]]) {
+    const shown = rows("stacks", "--pid", pid, ...columns);
+    equal(shown.map(({ tid }) => tid), tids);
+    equal(shown.map(({ frames }) => frames.join(";")), expected);
+    for (const row of shown.filter(({ depth }) => depth !== undefined)) {
+      equal([row.depth, row.wchan], [row.frames.length, row.frames[0].split("+")[0]]);
+    }
+  }
+  const text = taskIter("stacks", "--pid", pid).stdout;
+  equal(
+    [...text.matchAll(/^Stack depth: \d+ frames\n((?: {2}\[ *\d+\] .*\n)*)/gm)].map(([, lines]) =>
+      lines!.trim().split("\n").map((line) => line.replace(/^ *\[ *\d+\] /, "")).join(";")
+    ),
+    expected,
+  );
+  for (const frame of ["pipe_read", "do_sys_poll", "epoll_wait"]) {
+    const found = rows("stacks", "--pid", pid, "-c", "tid", "-w", `frames ~ "*${frame}*"`).map(({ tid }) => tid);
+    equal(found, tids.filter((_, i) => expected[i]!.includes(frame)), frame);
+    ok(found.length >= 20, frame);
+  }
+});
+
 Deno.test("stacks as text is the tutorial's block for each thread and a summary", async () => {
   await using fixture = await Fixture.start("threads", "2");
   await fixture.settle();

@@ -72,8 +72,27 @@ const port = (address: string): number => parseInt(address.split(":")[1]!, 16);
 export const witnesses: Record<string, Witness> = {
   stacks(read, { kids }) {
     if (!fs.existsSync("/proc/self/stack")) return "this kernel has no /proc/PID/stack";
+    const framesOf = (pid: number) => lines(`/proc/${pid}/stack`).map((line) => line.replace(/^\[<0>\] /, ""));
+    const stacks = (): Map<number, [frames: string, switches: string]> =>
+      new Map(
+        fs.readdirSync("/proc").map(Number).filter((pid) => pid > 0 && pid !== process.pid).flatMap((pid) => {
+          try {
+            const { voluntary_ctxt_switches, nonvoluntary_ctxt_switches } = status(pid);
+            return [[pid, [`${framesOf(pid)}`, `${voluntary_ctxt_switches} ${nonvoluntary_ctxt_switches}`]]];
+          } catch {
+            return []; // It is gone, or nobody may look at it.
+          }
+        }),
+      );
+    // The kernel's processes too: many sleep in the same place. Some move meanwhile.
+    const before = stacks();
+    const rows = read().filter(({ pid, tid }) => pid === tid);
+    const after = stacks();
+    const still = rows.filter(({ pid }) => before.get(pid)?.[0] && before.get(pid)![1] === after.get(pid)?.[1]);
+    same(still.map(({ pid, frames }) => [pid, `${frames}`]), still.map(({ pid }) => [pid, before.get(pid)![0]]), "stacks");
+    if (still.length < 20) throw new Error(`only ${still.length} of ${rows.length} processes sleep where they slept`);
     for (const { pid } of kids) {
-      const frames = lines(`/proc/${pid}/stack`).map((line) => line.replace(/^\[<0>\] /, ""));
+      const frames = framesOf(pid);
       const rows = read({ pid });
       same(rows.map((row) => [row.pid, row.tid, row.frames]), [[pid, pid, frames]], `stack of ${pid}`);
       same(rows[0]!.depth, frames.length, "depth");
