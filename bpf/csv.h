@@ -18,6 +18,9 @@ static const u64 escapes[256] = EVERY_BYTE(CSV_ESCAPE);
 #define ROW_END LITERAL("\n")
 #define CELL_BEGIN(name, width) LITERAL(",")
 #define CELL_END(name, width) do { } while (0)
+#define WORD_BEGIN(name, width) CELL_BEGIN(name, width)
+#define WORD_END
+#define PUT_TOKEN(length) put_source(length)
 #define PUT_ABSENT(width) do { } while (0)
 #define PUT_NUMBER(value, width) put_u64(value)
 #define PUT_SIGNED(value, width) put_s64(value)

@@ -43,6 +43,9 @@ GLOBAL int put_stamp(void)
 #define ROW_FROM 0
 #define CELL_BEGIN(name, width) LITERAL(",\"" #name "\":")
 #define CELL_END(name, width) do { } while (0)
+#define WORD_BEGIN(name, width) LITERAL(",\"" #name "\":\"")
+#define WORD_END "\""
+#define PUT_TOKEN(length) do { *SOURCE(length) = '"'; put_source((length) + 1); } while (0)
 #define PUT_ABSENT(width) LITERAL("null")
 #define PUT_NUMBER(value, width) put_u64(value)
 #define PUT_SIGNED(value, width) put_s64(value)

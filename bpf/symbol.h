@@ -44,11 +44,28 @@ struct {
 
 enum { SYMBOL_NAME, SYMBOL_OFFSET };	/* tcp_sendmsg, tcp_sendmsg+0x1b/0x30 */
 
+#define SYMBOL_SLOT(key) ((key) * 0x9e3779b97f4a7c15ull >> 56)
+
+/* From now on symbol_of() gives source[0 .. length), or none for a length of 0. */
+GLOBAL int keep_symbol(u64 key, u32 length)
+{
+	u32 slot = SYMBOL_SLOT(key);
+	struct symbol *symbol = bpf_map_lookup_elem(&symbols, &slot);
+
+	if (!symbol || length > SYMBOL_KEPT)
+		return 0;
+	for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
+		WORD(symbol->text + i) = WORD(source + i);
+	symbol->length = length;
+	symbol->key = key;
+	return 0;
+}
+
 /* The symbol into source; its length, or -1 where the kernel knows none (it would print the address). */
 GLOBAL int symbol_of(u64 address, u32 kind)
 {
 	u64 key = address ^ (u64)kind << 63;	/* of a kernel address that bit is set */
-	u32 slot = key * 0x9e3779b97f4a7c15ull >> 56;
+	u32 slot = SYMBOL_SLOT(key);
 	struct symbol *symbol = bpf_map_lookup_elem(&symbols, &slot);
 	static const char with_offset[] = "%pB", without[] = "%ps";
 	long length;
@@ -64,17 +81,14 @@ GLOBAL int symbol_of(u64 address, u32 kind)
 			length = 0;
 		if (length >= SYMBOL_MAX)
 			length = SYMBOL_MAX - 1;
-		if (length <= SYMBOL_KEPT) {
-			for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
-				WORD(symbol->text + i) = WORD(source + i);
-			symbol->length = length;
-			symbol->key = key;
-		}
+		keep_symbol(key, length);
 		return length ?: -1;
 	}
+	if (!symbol->length)
+		return -1;
 	for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
 		WORD(source + i) = WORD(symbol->text + i);
-	return symbol->length ?: -1;
+	return symbol->length;
 }
 
 #endif

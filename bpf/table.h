@@ -12,7 +12,7 @@
  *	ENUM(WORDS)	a number written as a word where WORDS(W) has one: W(1, FIFO)
  *	TOKEN STR LONG	strings: the expression leaves them in source[] and gives the length, negative for absent. A TOKEN has
  *			nothing to escape; a LONG one is costly to get, or may fill the row
- *	SYMBOL		the address of a kernel symbol
+ *	SYMBOL		a kernel symbol, in the same way
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
  *
@@ -59,7 +59,7 @@ struct word {
 	u8 length;
 };
 
-#define WORD_ENTRY(number, word) [number] = { #word, sizeof(#word) - 1 },
+#define WORD_ENTRY(number, word) [number] = { #word WORD_END, sizeof(#word WORD_END) - 1 },
 #define DEFINE_WORDS(WORDS) static const struct word words_##WORDS[] = { WORDS(WORD_ENTRY) }
 
 /* `type` may carry an argument of its own; these join its handler, that argument and the rest. */
@@ -77,7 +77,7 @@ struct word {
 #define WHERE_TOKEN where_string, 0
 #define WHERE_STR where_string, 0
 #define WHERE_LONG where_string, 0
-#define WHERE_SYMBOL where_symbol, 0
+#define WHERE_SYMBOL where_string, 0
 #define WHERE_FRAMES where_frames, 0
 #define WHERE_BYTES where_bytes, 0
 #define COST_U64 0
@@ -106,10 +106,6 @@ struct word {
 	s64 cell_length = (expression);                                      \
 	if (absent)                                                          \
 		cell_length = -1;                                            \
-	TEST_STRING(COLUMN_##name, cell_length)
-#define where_symbol(unused, name, expression)                               \
-	u64 cell_address = (u64)(expression);                                \
-	s64 cell_length = absent ? -1 : symbol_of(cell_address, SYMBOL_NAME); \
 	TEST_STRING(COLUMN_##name, cell_length)
 #define where_frames(unused, name, expression)                               \
 	s64 cell_length = frames_to_source(expression);                      \
@@ -160,30 +156,20 @@ struct word {
 #define CELL_BOOL cell_bool, 0
 #define CELL_HEX cell_hex, 0
 #define CELL_ENUM(WORDS) cell_word, words_##WORDS
-#define CELL_TOKEN cell_string, put_quoted
-#define CELL_STR cell_string, put_string
-#define CELL_LONG cell_string, put_string
-#define CELL_SYMBOL cell_symbol, 0
+#define CELL_TOKEN cell_token, 0
+#define CELL_STR cell_string, 0
+#define CELL_LONG cell_string, 0
+#define CELL_SYMBOL cell_token, 0
 #define CELL_FRAMES cell_frames, 0
 #define CELL_BYTES cell_bytes, 0
 
-static __always_inline void put_quoted(u32 length)
-{
-	PUT_QUOTE;
-	put_source(length);
-	PUT_QUOTE;
-}
-
 static __always_inline void put_word(const struct word *word)
 {
-	char *to;
+	char *to = ROW(row_len);
 
-	PUT_QUOTE;
-	to = ROW(row_len);
 	for (u32 i = 0; i < 32; i += 8)
 		WORD(to + i) = WORD(word->text + i);
 	row_len += word->length;
-	PUT_QUOTE;
 }
 
 /* Sixteen digits, the first lowest: two words, the nibbles of each half spread to bytes. */
@@ -242,30 +228,33 @@ static __noinline void put_hex(u64 value)
 #define cell_word(words, name, width, expression)                            \
 	u64 cell_value = (u32)(expression);                                  \
 	barrier_var(cell_value);                                             \
-	CELL_BEGIN(name, width);                                             \
-	if (absent)                                                          \
-		PUT_ABSENT(0);                                               \
-	else if (cell_value < sizeof(words) / sizeof(words[0]) && words[cell_value].length) \
+	if (!absent && cell_value < sizeof(words) / sizeof(words[0]) && words[cell_value].length) { \
+		WORD_BEGIN(name, width);                                     \
 		put_word(&words[cell_value]);                                \
-	else                                                                 \
-		put_u64(cell_value);                                         \
+	} else {                                                             \
+		CELL_BEGIN(name, width);                                     \
+		if (absent)                                                  \
+			PUT_ABSENT(0);                                       \
+		else                                                         \
+			put_u64(cell_value);                                 \
+	}                                                                    \
 	CELL_END(name, width);
-#define cell_string(put, name, width, expression)                            \
+#define cell_string(unused, name, width, expression)                         \
 	s64 cell_length = (expression);                                      \
 	CELL_BEGIN(name, width);                                             \
 	if (cell_length < 0 || absent)                                       \
 		PUT_ABSENT(0);                                               \
 	else                                                                 \
-		put(cell_length);                                            \
+		put_string(cell_length);                                     \
 	CELL_END(name, width);
-#define cell_symbol(unused, name, width, expression)                         \
-	u64 cell_address = (u64)(expression);                                \
-	s64 cell_length = absent ? -1 : symbol_of(cell_address, SYMBOL_NAME); \
-	CELL_BEGIN(name, width);                                             \
-	if (cell_length < 0) {                                               \
+#define cell_token(unused, name, width, expression)                          \
+	s64 cell_length = (expression);                                      \
+	if (cell_length < 0 || absent) {                                     \
+		CELL_BEGIN(name, width);                                     \
 		PUT_ABSENT(0);                                               \
 	} else {                                                             \
-		put_quoted(cell_length);                                     \
+		WORD_BEGIN(name, width);                                     \
+		PUT_TOKEN(cell_length);                                      \
 	}                                                                    \
 	CELL_END(name, width);
 #define cell_frames(unused, name, width, expression)                         \

@@ -74,15 +74,19 @@ static __always_inline long mode_of(struct file *file)
 }
 
 /* Without CONFIG_KALLSYMS_ALL a table of operations has no symbol; a function in it says nearly as much. */
-static __always_inline u64 operations_of(struct file *file)
+static __always_inline int operations_of(struct file *file)
 {
 	const struct file_operations *operations = file->f_op;
 	u64 table = ADDRESS(operations);
+	int length = symbol_of(table, SYMBOL_NAME);
 
-	if (!HAVE_SNPRINTF || symbol_of(table, SYMBOL_NAME) >= 0)
-		return table;
-	return ADDRESS(operations->release ?: operations->read_iter ?: operations->read ?: operations->write_iter ?:
-		       operations->poll ?: operations->unlocked_ioctl ?: operations->iterate_shared);
+	if (length < 0) {
+		length = symbol_of(ADDRESS(operations->release ?: operations->read_iter ?: operations->read ?: operations->write_iter ?:
+					   operations->poll ?: operations->unlocked_ioctl ?: operations->iterate_shared), SYMBOL_NAME);
+		if (length > 0)
+			keep_symbol(table, length);
+	}
+	return length;
 }
 
 #define O_CLOEXEC 02000000

@@ -46,7 +46,7 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(majflt, U64, 7, task->maj_flt, "Page faults of the thread with I/O.") \
 	MORE(nvcsw, U64, 9, task->nvcsw, "Voluntary context switches of the thread.") \
 	MORE(nivcsw, U64, 9, task->nivcsw, "Involuntary context switches of the thread.") \
-	MORE(wchan, SYMBOL, 24, waits_in(task), "Kernel function that the thread sleeps in.") \
+	MORE(wchan, SYMBOL, 24, symbol_of(waits_in(task), SYMBOL_NAME), "Kernel function that the thread sleeps in.") \
 	MORE(cmdline, LONG, 40, cmdline_of(task), "Command line, blanks between its arguments, at most 4 KiB; Linux 5.18 or later.") \
 	MORE(exe, LONG, 32, exe_of(task), "Path of the executable file, as /proc/PID/exe.") \
 	MORE(cgroup_id, U64, 10, BPF_CORE_READ((struct kernfs_node *)node_of(task), id), "ID of its control group (v2), the inode number of its folder.") \
