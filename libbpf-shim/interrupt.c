@@ -49,27 +49,35 @@ int task_iter_interrupts(void)
 	return 0;
 }
 
-static long now_ms(void)
+static long now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-#define NAP 2	/* ms; how often a pipe is asked whether it is empty, which poll does not tell */
-
-int task_iter_wait(int fd, __u32 bytes, int ms)
+static int poll_us(struct pollfd *fds, long us)
 {
-	long end = now_ms() + ms;
+	struct timespec time = { us / 1000000, us % 1000000 * 1000 };
+
+	return ppoll(fds, 2, &time, NULL);
+}
+
+#define NAP 2000	/* us; how often a pipe is asked whether it is empty, which poll does not tell */
+
+int task_iter_wait(int fd, __u32 bytes, int us)
+{
+	long end = now_us() + us;
 
 	for (;;) {
 		struct pollfd fds[] = { { fd, bytes ? POLLOUT : 0, 0 }, { caught ? -1 : wake, POLLIN, 0 } };
-		int known = caught, left = end - now_ms(), used = 0;
+		int known = caught, used = 0;
+		long left = end - now_us();
 
 		if (left < 0)
 			left = 0;
-		if (poll(fds, 2, left) < 0 && errno != EINTR)
+		if (poll_us(fds, left) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return caught << 8 | WAIT_GONE;
@@ -79,9 +87,9 @@ int task_iter_wait(int fd, __u32 bytes, int ms)
 				return caught << 8 | WAIT_WRITABLE;
 			fds[0].fd = -1;
 			fds[1].revents = 0;
-			poll(fds, 2, left < NAP ? left : NAP);
+			poll_us(fds, left < NAP ? left : NAP);
 		}
-		if (caught != known || now_ms() >= end)
+		if (caught != known || now_us() >= end)
 			return caught << 8 | WAIT_NOTHING;
 	}
 }

@@ -10,7 +10,7 @@ const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 
 export function duration(text: string): number {
   const match = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)$/.exec(text);
   const ms = match ? Number(match[1]) * UNITS[match[2]!]! : 0;
-  if (ms < 1) throw new InvalidArgumentError("a duration is 500ms, 2s or 1m.");
+  if (ms <= 0) throw new InvalidArgumentError("a duration is 500ms, 2s or 1m.");
   return ms;
 }
 

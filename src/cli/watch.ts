@@ -19,7 +19,7 @@ const PIECE = 64 * 1024;
 /** Milliseconds that a reader has after Ctrl-C to take the rest of a snapshot. */
 const GRACE = 100;
 
-const FOREVER = 0x7fffffff;
+const FOREVER = Infinity;
 
 /**
  * Writes a snapshot so that at any moment only whole lines are out. After a signal the rest follows as long as the reader takes
@@ -39,7 +39,7 @@ function deliver(program: Program, bytes: Uint8Array, piece: number): void {
     for (let writable = false; !writable;) {
       const left = interrupted ? deadline - performance.now() : FOREVER;
       if (left <= 0) throw new Interrupted(interrupted);
-      const { state, signal } = program.wait(1, end - at, Math.ceil(left));
+      const { state, signal } = program.wait(1, end - at, left);
       if (signal && !interrupted) [interrupted, deadline] = [signal, performance.now() + GRACE];
       if (state === "gone") throw interrupted ? new Interrupted(interrupted) : new ReaderGone();
       writable = state === "writable";
@@ -54,7 +54,7 @@ function deliver(program: Program, bytes: Uint8Array, piece: number): void {
 function sleepUntil(program: Program, time: number): void {
   for (;;) {
     const left = time - performance.now();
-    const { state, signal } = program.wait(1, 0, Math.max(0, Math.ceil(left)));
+    const { state, signal } = program.wait(1, 0, Math.max(0, left));
     if (signal) throw new Interrupted(signal);
     if (state === "gone") throw new ReaderGone();
     if (left <= 0) return;

@@ -323,10 +323,10 @@ export class Program implements Disposable {
 
   /**
    * Waits until `bytes` can be written to `fd` at once (0: nothing is to be written), nobody reads it any more, a signal comes, or
-   * `ms` are over. After a signal has come, later waits are about `fd` only.
+   * `ms` milliseconds are over, or half an hour. After a signal has come, later waits are about `fd` only.
    */
   wait(fd: number, bytes: number, ms: number): { state: "nothing" | "writable" | "gone"; signal: number } {
-    const result = this.#check("wait", this.#shim.wait(fd, bytes, Math.min(ms, 0x7fffffff)));
+    const result = this.#check("wait", this.#shim.wait(fd, bytes, Math.min(Math.ceil(ms * 1000), 0x7fffffff)));
     return { state: (["nothing", "writable", "gone"] as const)[result & 0xff]!, signal: result >> 8 };
   }
 
