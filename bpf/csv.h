@@ -2,6 +2,7 @@
 /* csv.h -- rows as RFC 4180 records with LF line ends; quoted where needed, an empty string always, an absent value never */
 #define QUOTES(needed) (needed)
 #define ESCAPE_C1 0
+#define COUNTS_NARROW 0
 
 static __always_inline u64 is_special(u64 word)
 {

@@ -115,16 +115,12 @@ BODY(note_word)
 	return 0;
 }
 
-/* The frames of a stack that is kept; 0: none, and stack_slot is where this one may be kept. */
-static __always_inline u32 find_stack(struct task_struct *task)
+/* The number of frames of a stack that is kept; 0: none, and stack_slot is where this one may be kept. */
+GLOBAL int find_stack(u64 from, u64 size)
 {
-	u64 from = task->thread.sp, size = ADDRESS(bpf_task_pt_regs(task)) - from, hash;
 	struct stack *kept;
+	u64 hash;
 
-	stack_kept = 0;
-	stack_size = 0;
-	if (!bpf_core_field_exists(task->on_cpu) || task->on_cpu)
-		return 0;
 	if (size <= SWITCH_RETURN || size > OUTERMOST - PT_REGS)
 		return 0;
 	if (bpf_probe_read_kernel(source, size + PT_REGS, (void *)from))
@@ -143,12 +139,12 @@ static __always_inline u32 find_stack(struct task_struct *task)
 	return kept->depth;
 }
 
-static __always_inline void keep_stack(u32 depth)
+GLOBAL int keep_stack(u32 depth)
 {
 	struct stack *kept = bpf_map_lookup_elem(&stacks, &stack_slot);
 
-	if (!kept || !stack_size || !depth || depth > KEPT_FRAMES)
-		return;
+	if (!kept || !depth || depth > KEPT_FRAMES)
+		return 0;
 	stack_words = 0;
 	stack_frames = 0;
 	LOOP((SOURCE_MASK + 1) / 8, note_word);
@@ -157,6 +153,7 @@ static __always_inline void keep_stack(u32 depth)
 	kept->depth = depth;
 	kept->length = 0;
 	bpf_probe_read_kernel(kept->frames, sizeof(kept->frames), frames);
+	return 0;
 }
 
 #endif
@@ -168,14 +165,19 @@ static __noinline u32 frames_of(struct task_struct *task)
 	u32 depth;
 
 #ifdef KEEPS_STACKS
-	depth = find_stack(task);
-	if (depth)
-		return depth;
+	stack_kept = 0;
+	stack_size = 0;
+	if (bpf_core_field_exists(task->on_cpu) && !task->on_cpu) {
+		depth = find_stack(task->thread.sp, ADDRESS(bpf_task_pt_regs(task)) - task->thread.sp);
+		if (depth)
+			return depth;
+	}
 #endif
 	size = bpf_get_task_stack(task, frames, sizeof(frames), 0);
 	depth = size < 0 ? 0 : size / sizeof(frames[0]);
 #ifdef KEEPS_STACKS
-	keep_stack(depth);
+	if (stack_size)
+		keep_stack(depth);
 #endif
 	return depth;
 }

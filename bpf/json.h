@@ -7,6 +7,7 @@
  */
 #define QUOTES(needed) true
 #define ESCAPE_C1 1
+#define COUNTS_NARROW 0
 
 static __always_inline u64 is_special(u64 word)
 {

@@ -209,7 +209,7 @@ GLOBAL int put_source(u32 length)
  * need no care at all, nearly all of them; escapes[] says byte by byte how the others are written.
  */
 #define PLAIN(byte) (1ull << 56 | (byte))	/* an entry: up to seven bytes of text and, highest, their number */
-#define HEX(nibble) ((u64)(((nibble) & 15) + (((nibble) & 15) < 10 ? '0' : 'a' - 10)))
+#define HEX(nibble) ((u64)(((nibble) & 15) + '0' + (((nibble) & 15) + 6 >> 4) * ('a' - '0' - 10)))	/* no branch */
 #define FOUR(E, b) E(b), E((b) + 1), E((b) + 2), E((b) + 3)
 #define SIXTEEN(E, b) FOUR(E, b), FOUR(E, (b) + 4), FOUR(E, (b) + 8), FOUR(E, (b) + 12)
 #define SIXTY_FOUR(E, b) SIXTEEN(E, b), SIXTEEN(E, (b) + 16), SIXTEEN(E, (b) + 32), SIXTEEN(E, (b) + 48)
@@ -259,7 +259,8 @@ BODY(put_byte)
 	}
 	WORD(ROW(at)) = text;
 	row_len = at + (text >> 56);
-	cell_narrow += inside && text >> 56 == 1;
+	if (COUNTS_NARROW)
+		cell_narrow += inside && text >> 56 == 1;
 	byte_before = byte;
 	return 0;
 }

@@ -47,18 +47,17 @@ enum { SYMBOL_NAME, SYMBOL_OFFSET };	/* tcp_sendmsg, tcp_sendmsg+0x1b/0x30 */
 #define SYMBOL_SLOT(key) ((key) * 0x9e3779b97f4a7c15ull >> 56)
 
 /* From now on symbol_of() gives source[0 .. length), or none for a length of 0. */
-GLOBAL int keep_symbol(u64 key, u32 length)
+static __always_inline void keep_symbol(u64 key, u32 length)
 {
 	u32 slot = SYMBOL_SLOT(key);
 	struct symbol *symbol = bpf_map_lookup_elem(&symbols, &slot);
 
 	if (!symbol || length > SYMBOL_KEPT)
-		return 0;
+		return;
 	for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
 		WORD(symbol->text + i) = WORD(source + i);
 	symbol->length = length;
 	symbol->key = key;
-	return 0;
 }
 
 /* The symbol into source; its length, or -1 where the kernel knows none (it would print the address). */

@@ -2,6 +2,7 @@
 /* text.h -- rows for people: columns a blank apart, numbers to the right, control characters escaped, never sent to a terminal */
 #define QUOTES(needed) false
 #define ESCAPE_C1 1
+#define COUNTS_NARROW 1
 
 static __always_inline u64 is_special(u64 word)
 {
