@@ -7,6 +7,10 @@
 #include "row.h"
 #include "symbol.h"
 
+#define SOCKFS_MAGIC 0x534f434b
+#define PIPEFS_MAGIC 0x50495045
+#define ANON_INODE_FS_MAGIC 0x09041934
+
 /* Iterators may call bpf_d_path since 5.12, which has bpf_check_mtu for its mark. */
 #ifdef BOUNDED_LOOPS
 #define HAVE_D_PATH bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu)

@@ -8,10 +8,7 @@
 #define PATH_LEVELS 1024	/* and no path for what is deeper */
 #define PATH_NAME 256		/* NAME_MAX and a NUL */
 
-#define SOCKFS_MAGIC 0x534f434b
-#define PIPEFS_MAGIC 0x50495045
 #define NSFS_MAGIC 0x6e736673
-#define ANON_INODES_MAGIC 0x09041934
 #define DMA_BUF_FS_MAGIC 0x444d4142
 
 static u64 way_nodes[PATH_LEVELS];
@@ -85,13 +82,7 @@ BODY(way_down)
 static __noinline int way_number(u64 number)
 {
 	WAY_LITERAL("[");
-	if (number >= E8) {
-		way_length = source_number(way_length, number / E8);
-		WORD(SOURCE(way_length)) = eight_digits(number % E8);
-		way_length += 8;
-	} else {
-		way_length = source_number(way_length, number);
-	}
+	way_length = source_long_number(way_length, number);
 	WAY_LITERAL("]");
 	return 0;
 }
@@ -121,7 +112,7 @@ GLOBAL int way_without_tree(u64 address)
 		way_string((u64)BPF_CORE_READ((struct proc_ns_operations *)own, name));
 		WAY_LITERAL(":");
 		return way_number(number);
-	case ANON_INODES_MAGIC:
+	case ANON_INODE_FS_MAGIC:
 		WAY_LITERAL("anon_inode:");
 		return way_string(name);
 	case DMA_BUF_FS_MAGIC:

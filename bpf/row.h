@@ -176,6 +176,16 @@ static __noinline u32 source_number(u32 at, u32 value)
 	return (at + 8 - zeros) & SOURCE_MASK;
 }
 
+/* The same of one below 10^16. */
+static __noinline u32 source_long_number(u32 at, u64 value)
+{
+	at = source_number(at, value < E8 ? value : value / E8);
+	if (value < E8)
+		return at;
+	WORD(SOURCE(at)) = eight_digits(value % E8);
+	return (at + 8) & SOURCE_MASK;
+}
+
 /* `spaces` at the end of the row; at most 64. */
 static __noinline void put_spaces(u32 spaces)
 {

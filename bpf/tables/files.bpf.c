@@ -25,7 +25,7 @@
 	COL(fd, U64, 6, ctx->fd, "File descriptor number.")                  \
 	COL(type, ENUM(FILE_TYPES), 4, type_of(file), "Type of file; ANON is an anonymous inode (epoll, eventfd, bpf ...).") \
 	COL(mode, TOKEN, 4, mode_of(file), "Access: r, w, or - in their place.") \
-	COL(path, LONG, 40, path_of(file), "Path, as /proc/PID/fd shows it.") \
+	COL(path, LONG, 40, descriptor_path(file), "Path, as /proc/PID/fd shows it.") \
 	COL(file_ops, SYMBOL, 24, operations_of(file), "Symbol of the file's operations; where the kernel keeps none for data, of one of them.") \
 	MORE(flags, U64, 8, flags_of(task, file, ctx->fd), "Flags, as in /proc/PID/fdinfo (O_* bits).") \
 	MORE(pos, S64, 12, file->f_pos, "Position in bytes.")                \
@@ -51,7 +51,6 @@ DEFINE_WORDS(SOCKET_STATES);
 
 enum { PROTOCOL_TCP = 48, PROTOCOL_UDP, PROTOCOL_RAW, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_SCTP, PROTOCOL_UDPLITE, PROTOCOL_MPTCP };
 
-#define ANON_INODE_FS_MAGIC 0x09041934
 #define PID_FS_MAGIC 0x50494446		/* pidfds, since 6.9 */
 
 static __always_inline u32 type_of(struct file *file)
@@ -71,6 +70,43 @@ static __always_inline long mode_of(struct file *file)
 	source[0] = mode & 1 ? 'r' : '-';
 	source[1] = mode & 2 ? 'w' : '-';
 	return 2;
+}
+
+/* The path of what has no place in a tree of files, most descriptors: bpf_d_path has it printed, in six times as long. 0: it has one. */
+GLOBAL int treeless_path(u64 magic, u64 number, u64 address)
+{
+	static const char anon_inode[] = "anon_inode:";
+	struct dentry *dentry = (void *)address;
+	long length;
+	u32 at;
+
+	if (magic == ANON_INODE_FS_MAGIC) {
+		WORD(source) = literal_word(anon_inode, 0, 11);
+		WORD(source + 8) = literal_word(anon_inode, 8, 11);
+		length = bpf_probe_read_kernel_str(source + 11, 256, BPF_CORE_READ(dentry, d_name.name));
+		return length > 0 ? length + 10 : 0;
+	}
+	if (number >= E8 * E8)
+		return 0;
+	if (magic == SOCKFS_MAGIC) {
+		WORD(source) = literal_word("socket:[", 0, 8);
+		plain = 8;
+	} else if (magic == PIPEFS_MAGIC) {
+		WORD(source) = literal_word("pipe:[", 0, 6);
+		plain = 6;
+	} else {
+		return 0;
+	}
+	at = source_long_number(plain, number);
+	*SOURCE(at) = ']';
+	return at + 1;
+}
+
+static __always_inline long descriptor_path(struct file *file)
+{
+	struct inode *inode = file->f_inode;
+
+	return treeless_path(inode->i_sb->s_magic, inode->i_ino, ADDRESS(file->f_path.dentry)) ?: path_of(file);
 }
 
 /* Without CONFIG_KALLSYMS_ALL a table of operations has no symbol; a function in it says nearly as much. */
@@ -106,8 +142,6 @@ static __always_inline bool is_deleted(struct file *file)
 
 	return !file->f_inode->i_nlink || (!dentry->d_hash.pprev && dentry != dentry->d_parent);
 }
-
-#define SOCKFS_MAGIC 0x534f434b
 
 /* The socket behind a descriptor, NULL where there is none: a socket's name that was opened (O_PATH) is in another file system. */
 static __always_inline struct sock_common *socket_of(struct file *file)
