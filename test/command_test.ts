@@ -194,7 +194,17 @@ Deno.test("--verbose shows the verifier's log on standard error only", () => {
 });
 
 Deno.test("--interval and --count read again, in json one array each", () => {
-  const { status, stdout } = run(executable, ["files", "--pid", "2147483647", "-f", "json", "--interval", "0.01ms", "--count", "3"]);
+  const { status, stdout } = run(executable, [
+    "files",
+    "--pid",
+    "2147483647",
+    "-f",
+    "json",
+    "--interval",
+    "0.01ms",
+    "--count",
+    "3",
+  ]);
   equal([status, stdout], [0, "[]\n[]\n[]\n"]);
 });
 

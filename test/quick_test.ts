@@ -6,31 +6,41 @@ import { quick } from "../src/cli/quick.ts";
 import { plan } from "../src/query/plan.ts";
 import { taskIter } from "./support.ts";
 
-Deno.test("a table with a format, columns and a predicate goes the short way", () => {
+Deno.test("a table with a format, columns, a predicate, a name and numbers of tasks goes the short way", () => {
   const asked = (...words: string[]) => {
     const { query, format, plan } = quick(words)!;
     return { query, format, isPrepared: plan !== undefined };
   };
-  const query = { table: "files", columns: undefined, where: undefined };
+  const query = { table: "files", columns: undefined, where: undefined, comm: undefined, pid: undefined, tid: undefined };
   equal(asked("files"), { query, format: "text", isPrepared: true });
   for (const words of [["-f", "json"], ["--format", "json"], ["--format=json"]]) {
     equal(asked("files", ...words), { query, format: "json", isPrepared: true });
   }
   equal(asked("files", "-c", "fd,path", "--where=fd == 1 && type == REG", "-f", "csv"), {
-    query: { table: "files", columns: ["fd", "path"], where: "fd == 1 && type == REG" },
+    query: { ...query, columns: ["fd", "path"], where: "fd == 1 && type == REG" },
     format: "csv",
     isPrepared: false,
   });
+  equal(asked("files", "--comm=a b", "--pid", "17", "--tid=2147483647"), {
+    query: { ...query, comm: "a b", pid: 17, tid: 2147483647 },
+    format: "text",
+    isPrepared: false,
+  });
+  equal(asked(), { query: { ...query, table: "stacks" }, format: "text", isPrepared: true });
+  equal(asked("-f", "json"), { query: { ...query, table: "stacks" }, format: "json", isPrepared: true });
+  equal(asked("--pid=1"), { query: { ...query, table: "stacks", pid: 1 }, format: "text", isPrepared: false });
   equal(quick(["files", "-f", "csv"])!.plan!(), plan({ table: "files" }, "csv"));
 });
 
 for (
   const words of [
-    [],
     ["nginx"],
     ["files", "nginx"],
     ["tables"],
-    ["--format=json"],
+    ["--format=json", "files"],
+    ["--help"],
+    ["-V"],
+    ["-"],
     ["files", "-f"],
     ["files", "-f", "xml"],
     ["files", "-f", ""],
@@ -40,7 +50,10 @@ for (
     ["files", "--form", "json"],
     ["files", "-c", "-f", "json"],
     ["files", "-f", "json", "-f", "csv"],
-    ["files", "--pid", "1"],
+    ...["0", "01", "1.0", "1e3", "-1", "2147483648", "x", ""].map((pid) => ["files", "--pid", pid]),
+    ["files", "--pid", "1", "--pid", "2"],
+    ["files", "--comm", ""],
+    ["files", "--comm", "files"],
     ["files", "--stats"],
     ["files", "constructor", "x"],
     ["elems"],
@@ -62,6 +75,10 @@ Deno.test("options after the table, the short way, do what options before it do"
       ["slabs", "-w", "nme == 1"],
       ["dmabufs", "-f", "json", "--where=size=1"],
       ["routes", "-w", " "],
+      ["stacks", "--comm", "no-such-name", "-f", "json"],
+      ["stacks", "--comm", "longer-than-a-name"],
+      ["routes", "--pid=1"],
+      ["files", "--pid=1", "--tid", "2147483647", "-f", "csv"],
     ]
   ) {
     equal(taskIter(table!, ...options), taskIter(...options, table!), options.join(" "));
