@@ -156,6 +156,8 @@ GLOBAL int keep_stack(u32 depth)
 	return 0;
 }
 
+#define IS_OFF_CPU(task) (bpf_core_field_exists((task)->on_cpu) && !(task)->on_cpu)
+
 #endif
 
 /* The task's frames in frames[]; their number. A thread that is exiting has no stack left: no frames. */
@@ -165,9 +167,11 @@ static __noinline u32 frames_of(struct task_struct *task)
 	u32 depth;
 
 #ifdef KEEPS_STACKS
+	u64 switches = task->nvcsw + task->nivcsw;
+
 	stack_kept = 0;
 	stack_size = 0;
-	if (bpf_core_field_exists(task->on_cpu) && !task->on_cpu) {
+	if (IS_OFF_CPU(task)) {
 		depth = find_stack(task->thread.sp, ADDRESS(bpf_task_pt_regs(task)) - task->thread.sp);
 		if (depth)
 			return depth;
@@ -176,7 +180,8 @@ static __noinline u32 frames_of(struct task_struct *task)
 	size = bpf_get_task_stack(task, frames, sizeof(frames), 0);
 	depth = size < 0 ? 0 : size / sizeof(frames[0]);
 #ifdef KEEPS_STACKS
-	if (stack_size)
+	/* When the thread ran meanwhile, the words are not those that the unwinder went by. */
+	if (stack_size && IS_OFF_CPU(task) && switches == task->nvcsw + task->nivcsw)
 		keep_stack(depth);
 #endif
 	return depth;
