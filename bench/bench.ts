@@ -205,7 +205,7 @@ async function tasks(tables: string[]): Promise<void> {
   say("whole commands");
   const command = (table: string) => [executable, table, "--format=json"];
   const cat = race({ ours: command("stacks"), cat: ["sh", "-c", "cat /proc/[0-9]*/task/*/stack"] });
-  compare("stacks, whole command", cat.ours.ms, "cat /proc/[0-9]*/task/*/stack", cat.cat.ms, 1 / 8);
+  compare("stacks, whole command", cat.ours.ms, "`cat /proc/[0-9]*/task/*/stack`", cat.cat.ms, 1 / 8);
   for (
     const [tool, args, most] of [["lsfd", [], 1 / 25], ["lsof", ["-n"], 1 / 150]] as [string, string[], number][]
   ) {

@@ -3,15 +3,16 @@
 
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { FORMATS, libraries } from "../src/mod.ts";
-import { Program, type Request } from "../src/native/program.ts";
+import { E2BIG, type Libraries, Program, type Request } from "../src/native/program.ts";
+import type { Shim } from "../src/native/shim.ts";
 import { plan } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
 import { chunks } from "../src/stream.ts";
 import { executable, Fixture, TemporaryFolder } from "./support.ts";
 
 /** Not by libbpf, which knows no plain programs. */
-function text(request: Request): string {
-  using program = Program.load(libraries, { ...request, libbpf: false });
+function text(request: Request, from = libraries): string {
+  using program = Program.load(from, { ...request, libbpf: false });
   const decoder = new TextDecoder();
   let text = "";
   for (const chunk of chunks(program, request.format)) text += decoder.decode(chunk, { stream: true });
@@ -45,6 +46,38 @@ Deno.test("the plain program and the full one write the same rows, in every form
       equal(plain, full, `${table}, ${format}`);
       ok(plain!.length > 0, `${table}, ${format}`);
     }
+  }
+});
+
+Deno.test("the plain program shows one process, where the kernel narrows the walk to it; elsewhere the full one does", async () => {
+  using folder = new TemporaryFolder();
+  await using fixture = await Fixture.start("descriptors", folder.path);
+  await using _other = await Fixture.start("threads", "3");
+  const { pid } = fixture;
+  const isNarrowed = (...query: Parameters<typeof plan>) => plan(...query).request.narrowed !== undefined;
+  ok(isNarrowed({ table: "files", where: `pid == ${pid}` }, "csv"));
+  for (const more of [{ comm: "a" }, { tid: pid }, { where: "fd > 2" }, { where: `pid != ${pid}` }, { columns: ["size"] }]) {
+    ok(!isNarrowed({ table: "files", pid, ...more }, "csv"), JSON.stringify(more));
+  }
+  for (const query of [{ where: `pid > ${pid}` }, { where: `pid == ${pid} || fd > 2` }, { tid: pid }]) {
+    ok(!isNarrowed({ table: "files", ...query }, "csv"), JSON.stringify(query));
+  }
+  const names: string[] = [];
+  const beforeLinux61: Libraries = (name) => {
+    names.push(name);
+    return new Proxy(libraries(name), {
+      get: (shim, call: keyof Shim) =>
+        call === "attach" ? (it: never, pid: number) => pid ? -E2BIG : shim.attach(it, 0, 0, 0) : shim[call],
+    });
+  };
+  for (const table of ["stacks", "files", "tasks", "vmas"]) {
+    const { request } = plan({ table, pid }, "jsonl");
+    const full = text({ ...request, narrowed: undefined });
+    ok(full.includes(`"pid":${pid},`), table);
+    equal(text(request), full, table);
+    names.length = 0;
+    equal(text(request, beforeLinux61), full, table);
+    equal(names, [`${table}.jsonl.plain.so`, `${table}.jsonl.so`]);
   }
 });
 

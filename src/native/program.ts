@@ -49,6 +49,8 @@ export interface Request {
   /** Narrow the walk to a process or thread where the kernel can (Linux 6.1); the query's predicate must say it too. */
   pid?: number | undefined;
   tid?: number | undefined;
+  /** The query without its predicate, where that says nothing but `pid` and the plain program answers the rest. */
+  narrowed?: Uint8Array | undefined;
   /** The BPF map whose elements are read, by its ID. */
   map?: number | undefined;
   /** The network namespace to walk, a path or a process's ID; `all` for all of them; the current one otherwise. */
@@ -61,8 +63,11 @@ export interface Request {
   libbpf?: boolean | undefined;
 }
 
+type Library = Pick<Request, "table" | "format" | "plain" | "narrowed">;
+
 /** The library that holds the light skeleton for `request`. */
-export const libraryOf = ({ table, format, plain }: Request): string => `${table}.${format}${plain ? ".plain" : ""}.so`;
+export const libraryOf = ({ table, format, plain, narrowed }: Library): string =>
+  `${table}.${format}${plain || narrowed ? ".plain" : ""}.so`;
 
 const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
 
@@ -126,6 +131,9 @@ export class Program implements Disposable {
       try {
         return Program.#start(libraries(libraryOf(request)), name, request, true);
       } catch (error) {
+        if (request.narrowed && error instanceof TaskIterError && error.step === "attach" && error.errno === E2BIG) {
+          return Program.load(libraries, { ...request, narrowed: undefined });
+        }
         // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
         if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
         // The other way takes more descriptors, and would fail for a reason less clear.
@@ -146,13 +154,15 @@ export class Program implements Disposable {
     const program = new Program(shim, handle, light, request.netns === "all");
     const verbosity = request.verbose === "numbers" ? 4 : request.verbose ? 1 : 0;
     try {
-      program.#check("configure", shim.configure(handle, request.query, request.query.length, verbosity));
+      const query = light && request.narrowed || request.query;
+      program.#check("configure", shim.configure(handle, query, query.length, verbosity));
       program.#check("load", shim.load(handle));
       if (request.verbose) program.log = shim.log(handle);
       const map = request.map ?? 0;
       const tid = request.tid && findsThreads() ? request.tid : 0;
       let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, tid, map);
-      if (result === -E2BIG && !map) result = shim.attach(handle, 0, 0, 0); // before 6.1 a walk has no arguments
+      // Before 6.1 a walk has no arguments.
+      if (result === -E2BIG && !map && query === request.query) result = shim.attach(handle, 0, 0, 0);
       program.#check("attach", result);
       if (request.netns !== undefined) program.#chooseNetns(request.netns);
     } catch (error) {

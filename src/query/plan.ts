@@ -145,6 +145,15 @@ export function plan(query: Query, format: Format, stamped = false, description?
     throw new UsageError(`${table.name} does not read a map: --map has no meaning for it`);
   }
   const walksTasks = table.iterator.startsWith("task");
+  const pid = walksTasks ? narrow("pid") : undefined;
+  const isPlain = columns.every(({ shown }) => shown);
+  const constant = {
+    columns: numbers,
+    long: columns.filter(({ type }) => type === "long").length,
+    flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (description === undefined ? 0 : QUERY_SHARED),
+    description,
+    ...(table.name === "elems" && { cpus: possibleCpus() }),
+  };
   return {
     table,
     columns,
@@ -157,18 +166,14 @@ export function plan(query: Query, format: Format, stamped = false, description?
     request: {
       table: table.name,
       format,
-      query: encode({
-        columns: numbers,
-        long: columns.filter(({ type }) => type === "long").length,
-        predicate,
-        flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (description === undefined ? 0 : QUERY_SHARED),
-        description,
-        ...(table.name === "elems" && { cpus: possibleCpus() }),
-      }),
+      query: encode({ ...constant, predicate }),
       compared: predicate?.tests.map(({ column }) => table.columns[column]!)
         .find(({ type }) => type === "symbol" || type === "frames")?.name,
-      plain: !predicate && columns.every(({ shown }) => shown),
-      pid: walksTasks ? narrow("pid") : undefined,
+      plain: !predicate && isPlain,
+      pid,
+      narrowed: pid !== undefined && predicate!.tests.length === 1 && isPlain
+        ? encode({ ...constant, predicate: undefined })
+        : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
       tid: table.iterator === "task" ? narrow("tid") : undefined,
       map: query.map,
