@@ -27,7 +27,7 @@ export const functions = {
   program_size: { parameters: ["handle"], result: "i32" },
   pinned: { parameters: ["bytes", "bytes", "u32"], result: "i32" }, // const char *path, char *out, size
   interrupts: { parameters: [], result: "i32" },
-  wait: { parameters: ["i32", "u32", "i32"], result: "i32" }, // fd, bytes, ms
+  wait: { parameters: ["i32", "u32", "i32"], result: "i32" }, // fd, bytes, us
   error: { parameters: ["handle"], result: "text" },
   log: { parameters: ["handle"], result: "text" },
   free: { parameters: ["handle"], result: "void" },
