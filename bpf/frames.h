@@ -64,11 +64,21 @@ struct {
 #define OUTERMOST (SOURCE_MASK - 7)	/* the word that ends the stack, the outermost return address, once more */
 
 /*
- * The thread's, or the one that is kept in its place; whether it is the thread's; bytes of it; of note_word(), how many words and
- * frames it found; where threads that call the scheduler directly have their innermost frame.
+ * The thread's, or the one that is kept in its place; bytes of it; whether it is the thread's (not static: one that has only two values
+ * would be narrowed to a byte, which its BTF does not say).
  */
-static u32 stack_slot, stack_kept, stack_size, stack_words, stack_frames, stack_innermost;
+static u32 stack_slot, stack_size;
+u32 stack_kept;
 static u64 stack_difference;
+
+/* Of note_word(): how many words and frames it found, and where the innermost frame. */
+static u32 stack_words, stack_frames, stack_innermost;
+
+/*
+ * Where most stacks have their innermost frame: those of threads that call the scheduler themselves. There the others have one of its
+ * functions. A vote: the place has so many voices more than others had since it was chosen.
+ */
+static u32 usual_innermost, usual_voices;
 
 BODY(compare_word)
 {
@@ -99,7 +109,7 @@ BODY(note_word)
 		return 1;
 	if (word == frames[found & (MAX_FRAMES - 1)]) {
 		stack_frames = found + 1;
-		if (!found && (!stack_innermost || at < stack_innermost))
+		if (!found)
 			stack_innermost = at;
 	} else if (found) {
 		if (word != frames[(found - 1) & (MAX_FRAMES - 1)])
@@ -126,7 +136,7 @@ GLOBAL int find_stack(u64 from, u64 size)
 	if (bpf_probe_read_kernel(source, size + PT_REGS, (void *)from))
 		return 0;
 	WORD(SOURCE(OUTERMOST)) = WORD(SOURCE(size - 8));
-	hash = (WORD(SOURCE(stack_innermost)) ^ WORD(SOURCE(size + ORIG_AX)) << 32) * 0x9e3779b97f4a7c15ull;
+	hash = (WORD(SOURCE(usual_innermost)) ^ WORD(SOURCE(size + ORIG_AX)) << 32) * 0x9e3779b97f4a7c15ull;
 	stack_slot = hash >> (64 - KEPT_BITS);
 	stack_size = size;
 	stack_difference = 1;
@@ -145,14 +155,23 @@ GLOBAL int keep_stack(u32 depth)
 
 	if (!kept || !depth || depth > KEPT_FRAMES)
 		return 0;
+	kept->words = 0;
 	stack_words = 0;
 	stack_frames = 0;
 	LOOP((SOURCE_MASK + 1) / 8, note_word);
-	stack_kept = stack_frames == depth;
-	kept->words = stack_kept ? stack_words : 0;
+	if (stack_frames != depth)
+		return 0;
+	if (stack_innermost == usual_innermost)
+		usual_voices++;
+	else if (usual_voices)
+		usual_voices--;
+	else
+		usual_innermost = stack_innermost;
+	kept->words = stack_words;
 	kept->depth = depth;
 	kept->length = 0;
 	bpf_probe_read_kernel(kept->frames, sizeof(kept->frames), frames);
+	stack_kept = 1;
 	return 0;
 }
 
