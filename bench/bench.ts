@@ -90,7 +90,7 @@ function race<Name extends string>(commands: Record<Name, string[]>, rounds = RO
   const runs = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Run[]>;
   for (let round = 0; round < rounds; round++) {
     names.forEach((_, i) => {
-      const name = names[(i + round) % names.length]!;
+      const name = names[(round + (round & 1 ? names.length - i : i)) % names.length]!;
       runs[name].push(runOnce(commands[name]));
     });
   }

@@ -123,9 +123,14 @@ static int walk(int rounds, int count, char **arguments)
 		walks[i].passes = calloc(rounds, sizeof(*walks[i].passes));
 		load(&walks[i], arguments + i * 3);
 	}
-	for (int round = 0; round < rounds; round++)
-		for (int i = 0; i < count; i++)
-			pass(&walks[(i + round) % count], walks[(i + round) % count].passes[round]);
+	/* Forwards and backwards: who comes after another finds some of its memory in the caches. */
+	for (int round = 0; round < rounds; round++) {
+		for (int i = 0; i < count; i++) {
+			int turn = (round + (round & 1 ? count - i : i)) % count;
+
+			pass(&walks[turn], walks[turn].passes[round]);
+		}
+	}
 	printf("[");
 	for (int i = 0; i < count; i++) {
 		printf("%s[", i ? "," : "");
