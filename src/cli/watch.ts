@@ -13,8 +13,8 @@ const NEWLINE = 10;
 /** What a pipe takes whole or not at all (pipe(7)). */
 const PIPE_BUF = 4096;
 
-/** What a file takes at once. */
-const PIECE = 64 * 1024;
+/** Room for a small snapshot. */
+const ROOM = 256 * 1024;
 
 /** Milliseconds that a reader has after Ctrl-C to take the rest of a snapshot. */
 const GRACE = 100;
@@ -63,7 +63,7 @@ function sleepUntil(program: Program, time: number): void {
 
 /** The bytes of a snapshot; their memory serves the next one too. */
 class Snapshot {
-  #memory = new Uint8Array(4 * PIECE);
+  #memory = new Uint8Array(ROOM);
   #length = 0;
 
   get bytes(): Uint8Array {
@@ -127,7 +127,7 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   program.interrupts();
   const redraw = show.format === "text" && isTerminal(1) && process.env.TERM !== "dumb";
   const output = fstatSync(1);
-  const piece = output.isFile() || output.isCharacterDevice() && !isTerminal(1) ? PIECE : PIPE_BUF;
+  const piece = output.isFile() || output.isCharacterDevice() && !isTerminal(1) ? Infinity : PIPE_BUF;
   const snapshot = new Snapshot();
   const shown = shownAs(show.format);
   const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
