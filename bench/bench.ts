@@ -160,6 +160,7 @@ function readableTables(): string[] {
 /** On the machine as it is. */
 function coldRuns(tables: string[]): void {
   say("cold runs");
+  execFileSync(`${built}measure`, ["cache", executable, `${built}empty`, ...(hasPeer ? [`${built}task_stack`] : [])]);
   const stacks = [executable, "stacks", "--format=json"];
   const target = "cold run, stacks JSON, small system";
   if (hasPeer) {

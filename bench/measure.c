@@ -4,6 +4,8 @@
  *
  *	measure run COMMAND [ARGUMENT ...]
  *		runs it with its output into /dev/null: {"ns":1,"kb":1,"status":0}, kb being its greatest resident set
+ *	measure cache FILE ...
+ *		reads them anew into the page cache: a runtime starts up to a millisecond faster or slower by how its file came there
  *	measure walk ROUNDS (LIBRARY PROGRAM QUERY) ...
  *		loads each program through the shim, which LIBRARY is, with the constant query in the file QUERY; then in ROUNDS
  *		rounds one pass of each into a buffer, in turn: [[[nanoseconds, bytes], ...], ...], a list for each program
@@ -56,6 +58,22 @@ static int run(char **command)
 	wait4(child, &status, 0, &usage);
 	printf("{\"ns\":%lld,\"kb\":%ld,\"status\":%d}\n", now() - start, usage.ru_maxrss,
 	       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	return 0;
+}
+
+static int cache(char **files)
+{
+	static char buffer[1 << 20];
+
+	for (; *files; files++) {
+		int fd = open(*files, O_RDONLY);
+
+		if (fd < 0 || fdatasync(fd) < 0 || (errno = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED)))
+			fail(*files, strerror(errno));
+		while (read(fd, buffer, sizeof(buffer)) > 0)
+			;
+		close(fd);
+	}
 	return 0;
 }
 
@@ -146,6 +164,8 @@ int main(int count, char **arguments)
 {
 	if (count > 2 && !strcmp(arguments[1], "run"))
 		return run(arguments + 2);
+	if (count > 2 && !strcmp(arguments[1], "cache"))
+		return cache(arguments + 2);
 	if (count > 5 && !strcmp(arguments[1], "walk") && atoi(arguments[2]) > 0)
 		return walk(atoi(arguments[2]), (count - 3) / 3, arguments + 3);
 	return 2;
