@@ -2,9 +2,9 @@
 /*
  * frames.h -- kernel stacks
  *
- * Unwinding a stack takes two microseconds, and thousands of threads sleep in few places. So a stack's frames and their text are kept,
- * with the words of the stack that the unwinder went by: a thread whose stack has the same words in the same places costs a copy
- * and a comparison.
+ * Unwinding a stack takes two microseconds, and thousands of threads sleep in few places. So a stack's frames and their text
+ * are kept, with the words of the stack that the unwinder went by: a thread whose stack has the same words in the same places
+ * costs a copy and a comparison.
  */
 #ifndef TASK_ITER_FRAMES_H
 #define TASK_ITER_FRAMES_H
@@ -55,8 +55,8 @@ struct {
 } stacks SEC(".maps");
 
 /*
- * A sleeping thread's stack in source[]: as a switch of tasks leaves it, six registers and the return address into the scheduler; at
- * its end the registers of user space, which begin with those of a system call, its number the sixteenth.
+ * A sleeping thread's stack in source[]: as a switch of tasks leaves it, six registers and the return address into the
+ * scheduler; behind its end the registers of user space, the sixteenth of them the number of the system call.
  */
 #define SWITCH_RETURN (6 * 8)
 #define PT_REGS (21 * 8)
@@ -64,8 +64,8 @@ struct {
 #define OUTERMOST (SOURCE_MASK - 7)	/* the word that ends the stack, the outermost return address, once more */
 
 /*
- * The thread's, or the one that is kept in its place; bytes of it; whether it is the thread's (not static: one that has only two values
- * would be narrowed to a byte, which its BTF does not say).
+ * The thread's, or the one that is kept in its place; bytes of it; whether it is the thread's (not static: one that has only
+ * two values would be narrowed to a byte, which its BTF does not say).
  */
 static u32 stack_slot, stack_size;
 u32 stack_kept;
@@ -75,8 +75,8 @@ static u64 stack_difference;
 static u32 stack_words, stack_frames, stack_innermost;
 
 /*
- * Where most stacks have their innermost frame: those of threads that call the scheduler themselves. There the others have one of its
- * functions. A vote: the place has so many voices more than others had since it was chosen.
+ * Where most stacks have their innermost frame: those of threads that call the scheduler themselves. There the others have one
+ * of its functions. A vote: the place has so many voices more than others had since it was chosen.
  */
 static u32 usual_innermost, usual_voices;
 
@@ -91,13 +91,14 @@ BODY(compare_word)
 }
 
 /*
- * The unwinder begins at the switch's return address. A return address says which function's frame follows, hence its size, hence where
- * the next return address is: stacks with the same ones in the same places have the same frames. The words to keep are those of
- * frames[], in their order, and before them the scheduler's, which frames[] leaves out: its functions lie close together. The frame
- * of do_syscall_64 has another size at each call (randomize_kstack_offset), so the last return address is compared at the stack's end.
+ * The unwinder begins at the switch's return address. A return address says which function's frame follows, hence its size,
+ * hence where the next return address is: stacks with the same ones in the same places have the same frames. The words to keep
+ * are those of frames[], in their order, and before them the scheduler's, which frames[] leaves out: its functions lie close
+ * together. The frame of do_syscall_64 has another size at each call (randomize_kstack_offset), so the last return address is
+ * compared at the stack's end.
  *
- * Nothing is kept when a frame is not found (a tracer has replaced its return address) or may be an earlier call's, left over in
- * a buffer: when its address is found again before the next frame's. Of places that are wrong the last always is.
+ * Nothing is kept when a frame is not found (a tracer has replaced its return address) or may be an earlier call's, left over
+ * in a buffer: when its address is found again before the next frame's. Of places that are wrong the last always is.
  */
 BODY(note_word)
 {

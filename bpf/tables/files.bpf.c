@@ -72,7 +72,10 @@ static __always_inline long mode_of(struct file *file)
 	return 2;
 }
 
-/* The path of what has no place in a tree of files, most descriptors: bpf_d_path has it printed, in six times as long. 0: it has one. */
+/*
+ * The length of the path of what has no place in a tree of files, most descriptors; 0 for what has one. bpf_d_path has these paths
+ * printed, in six times as long.
+ */
 GLOBAL int treeless_path(u64 magic, u64 number, u64 address)
 {
 	static const char anon_inode[] = "anon_inode:";
