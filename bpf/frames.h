@@ -59,6 +59,7 @@ struct {
  * scheduler; behind its end the registers of user space, the sixteenth of them the number of the system call.
  */
 #define SWITCH_RETURN (6 * 8)
+#define NEAR 0x8000		/* of the scheduler's functions to that return address */
 #define PT_REGS (21 * 8)
 #define ORIG_AX (15 * 8)
 #define OUTERMOST (SOURCE_MASK - 7)	/* the word that ends the stack, the outermost return address, once more */
@@ -117,7 +118,7 @@ BODY(note_word)
 			return 0;
 		stack_frames = 0;
 		return 1;
-	} else if (word - WORD(SOURCE(SWITCH_RETURN)) + 0x8000 >= 0x10000) {
+	} else if (word - WORD(SOURCE(SWITCH_RETURN)) + NEAR >= 2 * NEAR) {
 		return 0;
 	}
 	kept->at[words] = at + 8 == stack_size ? OUTERMOST : at;
@@ -130,15 +131,13 @@ BODY(note_word)
 GLOBAL int find_stack(u64 from, u64 size)
 {
 	struct stack *kept;
-	u64 hash;
 
 	if (size <= SWITCH_RETURN || size > OUTERMOST - PT_REGS)
 		return 0;
 	if (bpf_probe_read_kernel(source, size + PT_REGS, (void *)from))
 		return 0;
 	WORD(SOURCE(OUTERMOST)) = WORD(SOURCE(size - 8));
-	hash = (WORD(SOURCE(usual_innermost)) ^ WORD(SOURCE(size + ORIG_AX)) << 32) * 0x9e3779b97f4a7c15ull;
-	stack_slot = hash >> (64 - KEPT_BITS);
+	stack_slot = SLOT(WORD(SOURCE(usual_innermost)) ^ WORD(SOURCE(size + ORIG_AX)) << 32, KEPT_BITS);
 	stack_size = size;
 	stack_difference = 1;
 	LOOP(KEPT_WORDS, compare_word);

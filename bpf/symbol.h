@@ -25,7 +25,10 @@ static volatile u64 plain;
  */
 #define OFFSET(...) ({ u64 offset_ = bpf_core_field_offset(__VA_ARGS__); asm volatile("" : "+r"(offset_)); offset_; })
 
-#define SYMBOL_SLOTS 256
+/* One of 2^bits places for a key. */
+#define SLOT(key, bits) ((key) * 0x9e3779b97f4a7c15ull >> (64 - (bits)))
+
+#define SYMBOL_BITS 8
 #define SYMBOL_MAX 128		/* KSYM_NAME_LEN was 128 until 6.1; longer names are not kept */
 #define SYMBOL_KEPT 64
 
@@ -37,19 +40,17 @@ struct symbol {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SYMBOL_SLOTS);
+	__uint(max_entries, 1 << SYMBOL_BITS);
 	__type(key, u32);
 	__type(value, struct symbol);
 } symbols SEC(".maps");
 
 enum { SYMBOL_NAME, SYMBOL_OFFSET };	/* tcp_sendmsg, tcp_sendmsg+0x1b/0x30 */
 
-#define SYMBOL_SLOT(key) ((key) * 0x9e3779b97f4a7c15ull >> 56)
-
 /* From now on symbol_of() gives source[0 .. length), or none for a length of 0. */
 static __always_inline void keep_symbol(u64 key, u32 length)
 {
-	u32 slot = SYMBOL_SLOT(key);
+	u32 slot = SLOT(key, SYMBOL_BITS);
 	struct symbol *symbol = bpf_map_lookup_elem(&symbols, &slot);
 
 	if (!symbol || length > SYMBOL_KEPT)
@@ -64,7 +65,7 @@ static __always_inline void keep_symbol(u64 key, u32 length)
 GLOBAL int symbol_of(u64 address, u32 kind)
 {
 	u64 key = address ^ (u64)kind << 63;	/* of a kernel address that bit is set */
-	u32 slot = SYMBOL_SLOT(key);
+	u32 slot = SLOT(key, SYMBOL_BITS);
 	struct symbol *symbol = bpf_map_lookup_elem(&symbols, &slot);
 	static const char with_offset[] = "%pB", without[] = "%ps";
 	long length;
