@@ -7,7 +7,7 @@ import { Program } from "../src/native/program.ts";
 import { plan } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
 import { report } from "../src/cli/report.ts";
-import { executable, Fixture, root, run, taskIter, TemporaryFolder } from "./support.ts";
+import { executable, Fixture, root, rows, run, taskIter, TemporaryFolder } from "./support.ts";
 
 const countOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 
@@ -34,7 +34,7 @@ Deno.test("a range alerts outside, with @ inside, ends included", () => {
   }
 });
 
-Deno.test("what is no range is refused", () => {
+Deno.test("a text that is not a range is refused", () => {
   for (const text of ["", ":", "@", "a", "10:20:30", "1,5", "10 ", "20:10", "~", "10:~", "10:a", "--1"]) {
     throws(() => parseRange(text), /range/, text);
   }
@@ -133,20 +133,87 @@ Deno.test("a file says which check is wrong and why", () => {
   const cases: [string, RegExp][] = [
     ['[{"table":"files"},{"name":"n","table":"files","wran":1}]', /^check 2 \(n\): unknown key "wran" \(did you mean warn\?\)$/],
     ['[{"table":"files","warn":[]}]', /^check 1: warn is neither a range nor a number$/],
-    ['[{"table":"files","crit":"x"}]', /^check 1: crit: "x" is no range/],
+    ['[{"table":"files","crit":"x"}]', /^check 1: crit: not a range: "x"/],
     [
       '[{"table":"files","where":"fd == 1 && fdd"}]',
       /^check 1: where, at character 12: files has no column fdd \(did you mean fd\?\)$/,
     ],
     ['[{"where":"fd == 1"}]', /^check 1: table is missing$/],
-    ['[{"table":"files","pid":-1}]', /^check 1: pid is no positive number$/],
-    ["[1]", /^check 1: it is no object$/],
+    ['[{"table":"files","pid":-1}]', /^check 1: pid is not a positive number$/],
+    ["[1]", /^check 1: not an object$/],
     ['[{"table":"files"},{"table":"files"}]', /^check 2: another one has the name files$/],
     ['{"checks":[{"table":"files"}],"more":1}', /^unknown key "more" beside checks$/],
-    ["null", /^it is no array of checks$/],
+    ["null", /^not an array of checks$/],
   ];
   for (const [text, message] of cases) throws(() => parseChecks(text), { name: "UsageError", message });
   equal(parseChecks('{"checks":[{"table":"files","warn":1}]}').map(({ name, warn }) => [name, warn?.text]), [["files", "1"]]);
+});
+
+Deno.test("a wrong check is UNKNOWN wherever its name stands among the options, and a read never is", () => {
+  const wrong = ["files", "--where", "bogus == 1"];
+  for (
+    const before of [["-f", "json"], ["-fjson"], ["--format=csv"], ["-v"], ["-vf", "json"], ["--comm", "check"], [
+      "--files",
+      "check",
+    ]]
+  ) {
+    const { status, stdout, stderr } = taskIter(...before, "check", ...wrong);
+    equal([status, stderr.split("\n")[0]], [3, "task-iter: files has no column bogus"], before.join(" "));
+    match(stdout, /^CHECK UNKNOWN - files has no column bogus\n$/);
+  }
+  for (
+    const words of [["--comm", "check", "--bogus"], ["--comm=check", "--bogus"], ["files", "check", "--bogus"], [
+      "--files",
+      "check",
+      "-w",
+      "x",
+    ]]
+  ) {
+    const { status, stdout } = taskIter(...words);
+    equal([status, stdout], [2, ""], words.join(" "));
+  }
+});
+
+Deno.test("a wrong check is reported in the format asked for", () => {
+  const message = "files has no column bogus";
+  const wrong = (...format: string[]) => {
+    const { status, stdout, stderr } = taskIter("check", ...format, "files", "--where", "bogus == 1");
+    equal([status, stderr.split("\n")[0]], [3, `task-iter: ${message}`]);
+    return stdout;
+  };
+  const json = JSON.parse(wrong("-f", "json"));
+  equal([json.state, json.checks.length, json.checks[0].table, json.checks[0].text], ["UNKNOWN", 1, null, message]);
+  match(wrong("--format=tap"), /^TAP version 13\n1\.\.1\nnot ok 1 - CHECK\n {2}---\n {2}message: "files has no column bogus"\n/);
+  const elements = xml(wrong("-fjunit"));
+  equal(elements.map(({ name }) => name), ["testsuites", "testsuite", "testcase", "error"]);
+  equal(elements[3]!.attributes, { type: "UNKNOWN", message });
+  equal(wrong("-f", "nagios"), `CHECK UNKNOWN - ${message}\n`);
+  const { status, stdout } = taskIter("check", "files", "--bogus", "-f", "json");
+  equal([status, JSON.parse(stdout).state], [3, "UNKNOWN"]);
+});
+
+Deno.test("check --file takes nothing beside it, a map and a namespace neither", () => {
+  for (const option of ["--map=5", "--netns=all", "--warn=1"]) {
+    const { status, stderr } = run(executable, ["check", "--file=-", option], { input: '[{"table":"files"}]' });
+    equal(
+      [status, stderr],
+      [3, "task-iter: --file has its own tables, expressions and ranges: give nothing beside it\n"],
+      option,
+    );
+  }
+});
+
+Deno.test("check counts the sockets of the namespace that --netns or a file's netns names", async () => {
+  await using fixture = await Fixture.start("inet");
+  const netns = String(fixture.pid);
+  const listeners = rows("tcp", "--netns", netns, "--where", "state == LISTEN").length;
+  ok(listeners > 0);
+  const range = `${listeners}:${listeners}`;
+  const where = "state == LISTEN";
+  equal(taskIter("check", "tcp", "--netns", netns, "--where", where, "--crit", range).status, 0);
+  const file = JSON.stringify([{ table: "tcp", where, netns, crit: range }]);
+  equal(run(executable, ["check", "--file=-"], { input: file }).status, 0);
+  equal(taskIter("check", "files", "--netns", netns).status, 3);
 });
 
 Deno.test("a program is loaded once per query, however many checks ask it", () => {

@@ -8,7 +8,8 @@ import { type Plan, plan, type Query, UsageError } from "../query/plan.ts";
 import { nearest, WhereError } from "../query/where.ts";
 import { chunks } from "../stream.ts";
 import { OutputError, ReaderGone, say, write } from "./output.ts";
-import { messageOf } from "./failure.ts";
+import { messageOf } from "./explain.ts";
+import { mapFor } from "./map.ts";
 import { load } from "./read.ts";
 import { report, type ReportFormat } from "./report.ts";
 
@@ -35,14 +36,14 @@ export interface Range {
 /**
  * A range of the guidelines: `10`, `10:`, `~:10`, `10:20`, `@10:20`.
  *
- * @throws {UsageError} it is none
+ * @throws {UsageError} `text` is not a range
  */
 export function parseRange(text: string): Range {
   const number = String.raw`[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)`;
   const match = new RegExp(`^(@?)(?:(~|${number})?(:))?(${number})?$`).exec(text);
   const [, at, start, colon, end] = match ?? [];
   if (!match || (start === undefined && end === undefined)) {
-    throw new UsageError(`${JSON.stringify(text)} is no range: 10, 10:, ~:10, 10:20 or @10:20`);
+    throw new UsageError(`not a range: ${JSON.stringify(text)}; a range is 10, 10:, ~:10, 10:20 or @10:20`);
   }
   const lo = start === "~" ? -Infinity : Number(start ?? 0);
   const hi = end === undefined && colon ? Infinity : Number(end);
@@ -74,11 +75,11 @@ export interface Outcome {
   time: number;
 }
 
-const KEYS = ["name", "table", "where", "comm", "pid", "tid", "map", "warn", "crit"] as const;
+const KEYS = ["name", "table", "where", "comm", "pid", "tid", "map", "netns", "warn", "crit"] as const;
 
 /** One element of a file of checks. */
 function checkOf(value: unknown): Check {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new UsageError("it is no object");
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new UsageError("not an object");
   const given = value as Record<string, unknown>;
   for (const key of Object.keys(given)) {
     if ((KEYS as readonly string[]).includes(key)) continue;
@@ -88,13 +89,13 @@ function checkOf(value: unknown): Check {
   const string = (key: typeof KEYS[number]): string | undefined => {
     const found = given[key];
     if (found === undefined || typeof found === "string") return found;
-    throw new UsageError(`${key} is no string`);
+    throw new UsageError(`${key} is not a string`);
   };
   const number = (key: typeof KEYS[number]): number | undefined => {
     const found = given[key];
     if (found === undefined) return undefined;
     if (Number.isInteger(found) && (found as number) > 0 && (found as number) <= 0x7fffffff) return found as number;
-    throw new UsageError(`${key} is no positive number`);
+    throw new UsageError(`${key} is not a positive number`);
   };
   const range = (key: "warn" | "crit"): Range | undefined => {
     const found = given[key];
@@ -111,7 +112,15 @@ function checkOf(value: unknown): Check {
   const where = string("where");
   return {
     name: string("name") ?? (where === undefined ? table : `${table}: ${where}`),
-    query: { table, where, comm: string("comm"), pid: number("pid"), tid: number("tid"), map: number("map") },
+    query: {
+      table,
+      where,
+      comm: string("comm"),
+      pid: number("pid"),
+      tid: number("tid"),
+      map: number("map"),
+      netns: string("netns"),
+    },
     warn: range("warn"),
     crit: range("crit"),
   };
@@ -120,21 +129,21 @@ function checkOf(value: unknown): Check {
 /**
  * The checks in a file's text: a JSON array of objects, or an object whose `checks` is one.
  *
- * @throws {UsageError} it is none, or a check in it is wrong; the message says which and why
+ * @throws {UsageError} `text` has another form, or a check in it is wrong; the message says which check and why
  */
 export function parseChecks(text: string): Check[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`it is no JSON: ${(error as Error).message}`);
+    throw new UsageError(`not JSON: ${(error as Error).message}`);
   }
   if (typeof value === "object" && value !== null && "checks" in value) {
     const other = Object.keys(value).find((key) => key !== "checks");
     if (other !== undefined) throw new UsageError(`unknown key ${JSON.stringify(other)} beside checks`);
     value = value.checks;
   }
-  if (!Array.isArray(value)) throw new UsageError("it is no array of checks");
+  if (!Array.isArray(value)) throw new UsageError("not an array of checks");
   if (value.length === 0) throw new UsageError("there is no check in it");
   const names = new Set<string>();
   return value.map((element, i) => {
@@ -221,7 +230,9 @@ export interface CheckOptions {
   where?: string | undefined;
   pid?: number | undefined;
   tid?: number | undefined;
-  map?: number | undefined;
+  /** A map as it was typed: an ID or a name. */
+  map?: string | undefined;
+  netns?: string | undefined;
   warn?: string | undefined;
   crit?: string | undefined;
   name?: string | undefined;
@@ -230,20 +241,20 @@ export interface CheckOptions {
   verbose: boolean;
 }
 
-function checksOf(options: CheckOptions): Check[] {
-  const { table, comm, where, pid, tid, map, warn, crit, name, file } = options;
+function checksOf(libraries: Libraries, options: CheckOptions): Check[] {
+  const { table, comm, where, pid, tid, map, netns, warn, crit, name, file } = options;
   if (file === undefined) {
     if (table === undefined) throw new UsageError("check needs a TABLE, or --file with checks");
     const check = {
       name: name ?? table,
-      query: { table, comm, where, pid, tid, map },
+      query: { table, comm, where, pid, tid, map: mapFor(libraries, table, map, options.verbose), netns },
       warn: warn === undefined ? undefined : parseRange(warn),
       crit: crit === undefined ? undefined : parseRange(crit),
     };
     planned(check);
     return [check];
   }
-  if ([table, comm, where, pid, tid, map, warn, crit, name].some((given) => given !== undefined)) {
+  if ([table, comm, where, pid, tid, map, netns, warn, crit, name].some((given) => given !== undefined)) {
     throw new UsageError("--file has its own tables, expressions and ranges: give nothing beside it");
   }
   let text;
@@ -261,7 +272,7 @@ function checksOf(options: CheckOptions): Check[] {
 
 /** `task-iter check`: sets the exit status. @throws {UsageError|WhereError} the command line or the file is wrong */
 export function check(libraries: Libraries, options: CheckOptions): void {
-  const checks = checksOf(options);
+  const checks = checksOf(libraries, options);
   const outcomes = perform(libraries, checks, options.verbose);
   const state = worst(outcomes.map(({ state }) => state));
   process.exitCode = STATES.indexOf(state);

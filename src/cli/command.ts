@@ -14,6 +14,7 @@ import { duration, oneOf, positive } from "./options.ts";
 import { hasColours, say, write } from "./output.ts";
 import { read } from "./read.ts";
 import { writeRows } from "./rows.ts";
+import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
 import { addSubcommands, SUBCOMMANDS } from "./subcommands.ts";
 import { watch } from "./watch.ts";
 
@@ -153,6 +154,62 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
   const everything = () => commandLine(SUBCOMMANDS, libraries);
   addSubcommands(program as unknown as CommandUnknownOpts, libraries, words, everything);
   return program as unknown as CommandUnknownOpts;
+}
+
+/** Nothing is carried out by a command line that is only looked at. */
+const NO_LIBRARIES: Libraries = () => {
+  throw new Error("this command line is not to be carried out");
+};
+
+/**
+ * What of `words` belongs to `command` itself: its first operand, the words behind that, and the values of its options, as commander
+ * takes them apart. Unlike commander it goes on after a mistake.
+ */
+function split(
+  command: CommandUnknownOpts,
+  words: readonly string[],
+): { operand?: string; rest: string[]; values: Map<string, string> } {
+  const values = new Map<string, string>();
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === "--" || !word.startsWith("-") || word === "-") return { operand: word, rest: words.slice(i + 1), values };
+    const equals = word.startsWith("--") ? word.indexOf("=") : -1;
+    const flag = equals > 0 ? word.slice(0, equals) : word.startsWith("--") ? word : word.slice(0, 2);
+    const option = command.options.find(({ long, short }) => flag === long || flag === short);
+    if (!option || equals > 0 || !flag.startsWith("--") && word.length > 2) {
+      // "-fjson"; "-vfjson" is "-v -fjson".
+      const attached = equals > 0 ? word.slice(equals + 1) : word.slice(2);
+      if (option?.required) values.set(option.attributeName(), attached);
+      else if (option && equals < 0 && word.length > 2) words = [...words.slice(0, i + 1), `-${attached}`, ...words.slice(i + 1)];
+      continue;
+    }
+    const next = words[i + 1];
+    if (option.required || option.optional && next !== undefined && !next.startsWith("-")) {
+      if (next !== undefined) values.set(option.attributeName(), next);
+      i++;
+    }
+  }
+  return { rest: [], values };
+}
+
+/** The subcommand that `words` call and the words behind its name; `undefined` for a read. */
+export function subcommandOf(words: readonly string[]): { name: string; rest: string[] } | undefined {
+  const program = commandLine([], NO_LIBRARIES);
+  const { operand, rest } = split(program, words);
+  return program.commands.some((command) => command.name() === operand) ? { name: operand!, rest } : undefined;
+}
+
+/** The format that a check with these words reports in. */
+export function reportFormat(words: readonly string[]): ReportFormat {
+  const { name = "", rest = [] } = subcommandOf(words) ?? {};
+  const command = commandLine([name], NO_LIBRARIES).commands.find((command) => command.name() === name);
+  let format: string | undefined;
+  for (let left = rest; command && left.length > 0;) {
+    const { values, rest } = split(command, left);
+    format = values.get("format") ?? format;
+    left = rest;
+  }
+  return REPORT_FORMATS.find((known) => known === format) ?? "nagios";
 }
 
 /** Carries out `words`, the command line without the program's name. @throws what main.ts turns into an exit status */

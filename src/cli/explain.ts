@@ -3,7 +3,10 @@
 
 import { before, hasBtf, inUserNamespace, iterators, lockdown, missingCapabilities, release } from "../native/kernel.ts";
 import { EACCES, EINVAL, EPERM, type TaskIterError } from "../native/program.ts";
+import { findTable } from "../query/plan.ts";
 import type { Table } from "../query/schema.ts";
+import { WhereError } from "../query/where.ts";
+import { Refused } from "./read.ts";
 
 /** The reason behind a refusal. */
 export function explain(error: TaskIterError, table: Table): string {
@@ -37,4 +40,10 @@ export function explain(error: TaskIterError, table: Table): string {
     return `${what}: the kernel refused the program (${error.message}): -v shows its verifier's log`;
   }
   return `${what}: ${error.message}`;
+}
+
+/** What an error says, in one line; for an expression also the place of the mistake, in two more. */
+export function messageOf(error: Error): string {
+  if (error instanceof Refused) return explain(error.reason, findTable(error.table));
+  return error instanceof WhereError ? error.explain() : error.message.replace(/\s*\n\s*/g, " ");
 }

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** What a failure says on standard error, and the exit status that it ends with. */
 
-import { findTable, UsageError } from "../query/plan.ts";
+import { UsageError } from "../query/plan.ts";
 import { WhereError } from "../query/where.ts";
-import { explain } from "./explain.ts";
+import { reportFormat, subcommandOf } from "./command.ts";
+import { messageOf } from "./explain.ts";
 import { Interrupted, ReaderGone, say, write } from "./output.ts";
 import { Refused } from "./read.ts";
-
-/** In one line; of an expression also the place, in two more. */
-export function messageOf(error: Error): string {
-  if (error instanceof Refused) return explain(error.reason, findTable(error.table));
-  return error instanceof WhereError ? error.explain() : error.message.replace(/\s*\n\s*/g, " ");
-}
+import { refusal } from "./report.ts";
 
 /** Says why `words` could not be carried out. @returns the exit status */
 export function fail(error: Error, words: readonly string[]): number {
-  const isCheck = words.find((word) => !word.startsWith("-")) === "check";
+  const isCheck = subcommandOf(words)?.name === "check";
   if (!isCheck && error instanceof ReaderGone) return 0;
   if (!isCheck && error instanceof Interrupted) return 128 + error.signal;
   const message = messageOf(error);
   // "Could not look" never reads as healthy, whatever the reason; the monitoring reads standard output.
   if (isCheck) {
     try {
-      write(`CHECK UNKNOWN - ${message.split("\n")[0]!.replaceAll("|", "/")}\n`);
+      write(refusal(message.split("\n")[0]!, reportFormat(words)));
     } catch { /* nobody reads it */ }
   }
   say(`task-iter: ${message}`);

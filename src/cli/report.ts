@@ -44,7 +44,7 @@ function json(outcomes: readonly Outcome[], state: State): string {
   const lines = outcomes.map(({ check: { name, query, warn, crit }, state, rows, text }) =>
     JSON.stringify({
       name,
-      table: query.table,
+      table: query.table || null,
       where: query.where ?? null,
       state,
       rows: rows ?? null,
@@ -82,9 +82,9 @@ function junit(outcomes: readonly Outcome[]): string {
   const seconds = (ms: number) => (ms / 1000).toFixed(3);
   const count = (...states: State[]) => outcomes.filter(({ state }) => states.includes(state)).length;
   const cases = outcomes.map(({ check, state, text: message, time }) => {
-    const open = `    <testcase classname="task-iter.${text(check.query.table)}" name="${text(check.name)}" time="${
-      seconds(time)
-    }"`;
+    const open = `    <testcase classname="${text(["task-iter", check.query.table].filter(Boolean).join("."))}" name="${
+      text(check.name)
+    }" time="${seconds(time)}"`;
     if (state === "OK") return `${open}/>\n`;
     const kind = state === "UNKNOWN" ? "error" : "failure";
     return `${open}>\n      <${kind} type="${state}" message="${text(message)}"/>\n    </testcase>\n`;
@@ -109,4 +109,10 @@ export function report(outcomes: readonly Outcome[], state: State, format: Repor
     case "junit":
       return junit(outcomes);
   }
+}
+
+/** The report where no check could be made out: `message` says why. */
+export function refusal(message: string, format: ReportFormat): string {
+  const check = { name: "CHECK", query: { table: "" } };
+  return report([{ check, state: "UNKNOWN", rows: undefined, text: message, time: 0 }], "UNKNOWN", format, false);
 }

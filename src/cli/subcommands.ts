@@ -26,7 +26,7 @@ Examples:
   task-iter check --file checks.json --format junit > report.xml
 
 A file is a JSON array of objects with name, table, where, comm, pid, tid,
-map, warn and crit; only table must be there.
+map, netns, warn and crit; only table must be there.
 
 Exit status: ${STATES.map((state, i) => `${i} ${state}`).join(", ")} (could not look).
 Of several the highest.`;
@@ -37,8 +37,9 @@ Examples:
   cat /sys/fs/bpf/open
   task-iter pin --list
 
-The file gives rows without a header; json is written as jsonl. It lasts
-until task-iter unpin PATH, or the next boot.`;
+The file gives rows without a header; json is written as jsonl. Sockets are
+those of the network namespace of the process that reads the file. The file
+lasts until task-iter unpin PATH, or the next boot.`;
 
 function addCheck(program: Command, libraries: Libraries): void {
   program
@@ -50,6 +51,7 @@ function addCheck(program: Command, libraries: Libraries): void {
     .option("--pid <pid>", "rows of that process", positive)
     .option("--tid <tid>", "rows of that thread", positive)
     .option("--map <id|name>", "the BPF map whose elements are counted")
+    .option("--netns <all|path|pid>", "tcp, udp, unix, netlink: the network namespace to count in, or all of them")
     .optionsGroup("Thresholds:")
     .option("--warn <range>", "WARNING when the count is outside the range")
     .option("--crit <range>", "CRITICAL when the count is outside the range")
@@ -63,11 +65,9 @@ function addCheck(program: Command, libraries: Libraries): void {
     .option("-v, --verbose", "on stderr: libbpf's and the verifier's log")
     .helpOption("-h, --help", "this help")
     .addHelpText("after", CHECK_HELP)
-    .action((table, word, { comm, map: wanted, ...options }) => {
+    .action((table, word, { comm, ...options }) => {
       if (word !== undefined && comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");
-      const verbose = options.verbose ?? false;
-      const map = table === undefined ? undefined : mapFor(libraries, table, wanted, verbose);
-      check(libraries, { ...options, table, comm: word ?? comm, map, verbose });
+      check(libraries, { ...options, table, comm: word ?? comm, verbose: options.verbose ?? false });
     });
 }
 
@@ -85,12 +85,16 @@ function addPin(program: Command, libraries: Libraries): void {
     .option("--pid <pid>", "rows of that process", positive)
     .option("--tid <tid>", "rows of that thread", positive)
     .option("--map <id|name>", "the BPF map whose elements are read")
+    .addOption(new Option("--netns <all|path|pid>").hideHelp())
     .optionsGroup("Other:")
     .option("--list", "show what is pinned")
     .option("-v, --verbose", "on stderr: libbpf's and the verifier's log")
     .helpOption("-h, --help", "this help")
     .addHelpText("after", PIN_HELP)
-    .action((table, path, { format, list, verbose = false, map: wanted, ...query }) => {
+    .action((table, path, { format, list, verbose = false, map: wanted, netns, ...query }) => {
+      if (netns !== undefined) {
+        throw new UsageError("a pinned file shows the network namespace of the process that reads it: --netns cannot choose one");
+      }
       if (list) {
         if (table !== undefined) throw new UsageError("--list shows all: give no table");
         return writeRows(["path", "query"], listPins(libraries), format);
