@@ -1,22 +1,42 @@
 // SPDX-License-Identifier: BSD-2-Clause
 import { deepStrictEqual as equal, match, ok } from "node:assert";
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, rmdirSync, unlinkSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { Program } from "../src/native/program.ts";
 import { libraries } from "../src/mod.ts";
 import { plan } from "../src/query/plan.ts";
-import { Fixture, rows, run, taskIter, TemporaryFolder } from "./support.ts";
+import { executable, Fixture, type Result, rows, run, taskIter, TemporaryFolder } from "./support.ts";
 
-/** A folder in bpffs; the pins in it go with it. */
-class PinFolder implements Disposable {
-  readonly path = `/sys/fs/bpf/task_iter_test_${Deno.pid}`;
-  constructor() {
-    mkdirSync(this.path);
+/**
+ * A BPF file system of the test's own: mounted in a mount namespace that a process keeps, so that the machine needs none and is left
+ * as it was. Others reach the files by `path`, through that process's root.
+ */
+class Bpffs implements AsyncDisposable {
+  private constructor(private readonly keeper: ChildProcessWithoutNullStreams) {}
+
+  static async mount(): Promise<Bpffs> {
+    const script = "mount -t bpf bpf /sys/fs/bpf && echo mounted && read -r line";
+    const keeper = spawn("unshare", ["--mount", "--propagation=private", "sh", "-c", script]);
+    keeper.stderr.pipe(process.stderr);
+    const [outcome] = await Promise.race([once(keeper.stdout, "data"), once(keeper, "exit")]);
+    equal(String(outcome), "mounted\n");
+    return new Bpffs(keeper);
   }
-  [Symbol.dispose](): void {
-    for (const { name } of Deno.readDirSync(this.path)) unlinkSync(`${this.path}/${name}`);
-    rmdirSync(this.path);
+
+  get path(): string {
+    return `/proc/${this.keeper.pid}/root/sys/fs/bpf`;
+  }
+
+  /** Runs task-iter in the namespace, where the file system is at /sys/fs/bpf. */
+  inside(...args: string[]): Result {
+    return run("nsenter", ["--mount", `--target=${this.keeper.pid}`, executable, ...args]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.keeper, "exit");
+    this.keeper.stdin.end();
+    await ended;
   }
 }
 
@@ -24,7 +44,7 @@ const cat = (path: string) => run("cat", [path]);
 
 Deno.test("a pinned query gives fresh, complete rows with no task-iter running", async () => {
   await using fixture = await Fixture.start("name", "pinned");
-  using folder = new PinFolder();
+  await using folder = await Bpffs.mount();
   const path = `${folder.path}/files`;
   const where = "comm == pinned || comm == pinned-later";
   equal(taskIter("pin", "files", path, "--where", where, "-c", "pid,fd", "--format=json"), { status: 0, stdout: "", stderr: "" });
@@ -42,7 +62,7 @@ Deno.test("a pinned query gives fresh, complete rows with no task-iter running",
 
 Deno.test("csv and text are pinned as rows without a header", async () => {
   await using fixture = await Fixture.start("name", "pinned");
-  using folder = new PinFolder();
+  await using folder = await Bpffs.mount();
   for (const format of ["csv", "text"]) {
     const query = ["files", "--pid", String(fixture.pid), "-c", "pid,fd,type"];
     equal(taskIter("pin", query[0]!, `${folder.path}/${format}`, ...query.slice(1), "--format", format).status, 0);
@@ -50,17 +70,18 @@ Deno.test("csv and text are pinned as rows without a header", async () => {
   }
 });
 
-Deno.test("pin --list shows each query in words, unpin removes it and nothing else", () => {
-  using folder = new PinFolder();
+Deno.test("pin --list shows each query in words, unpin removes it and nothing else", async () => {
+  await using folder = await Bpffs.mount();
   const path = `${folder.path}/open`;
   const where = `path ~ "/it's/*" && fd > 2`;
   equal(taskIter("pin", "files", path, "-w", where, "--comm", "a b", "-f", "csv").status, 0);
-  const listed = JSON.parse(taskIter("pin", "--list", "--format=json").stdout) as { path: string; query: string }[];
-  const { query } = listed.find((pin) => pin.path === path)!;
+  const listed = JSON.parse(folder.inside("pin", "--list", "--format=json").stdout) as { path: string; query: string }[];
+  equal(listed.map((pin) => pin.path), ["/sys/fs/bpf/open"]);
+  const { query } = listed[0]!;
   equal(query, `files --format=csv --where='path ~ "/it'\\''s/*" && fd > 2' --comm='a b'`);
   // The words are a command line.
   equal(run("bash", ["-c", `set -- ${query}; printf '%s\n' "$3"`]).stdout, `--where=${where}\n`);
-  match(taskIter("pin", "--list").stdout, /^PATH +QUERY\n/);
+  match(folder.inside("pin", "--list").stdout, /^PATH +QUERY\n/);
   equal(taskIter("unpin", path), { status: 0, stdout: "", stderr: "" });
   ok(!existsSync(path));
   const again = taskIter("unpin", path);
@@ -74,9 +95,9 @@ Deno.test("pin --list shows each query in words, unpin removes it and nothing el
   ok(existsSync(map));
 });
 
-Deno.test("what cannot be pinned is refused in one line that says what to do", () => {
+Deno.test("what cannot be pinned is refused in one line that says what to do", async () => {
   using folder = new TemporaryFolder();
-  using pins = new PinFolder();
+  await using pins = await Bpffs.mount();
   const refused = (status: number, message: RegExp, ...args: string[]) => {
     const result = taskIter("pin", ...args);
     equal([result.status, result.stdout], [status, ""], args.join(" "));
@@ -89,8 +110,20 @@ Deno.test("what cannot be pinned is refused in one line that says what to do", (
   refused(1, /a name in bpffs has no dot/, "files", `${pins.path}/x.csv`);
   refused(2, /no table fils \(did you mean files\?\)/, "fils", `${pins.path}/x`);
   refused(2, /needs a TABLE and a PATH/, "files");
+  refused(2, /a pinned file shows the network namespace of the process that reads it/, "tcp", `${pins.path}/x`, "--netns", "all");
   equal(taskIter("pin", "files", `${pins.path}/x`).status, 0);
   refused(1, /is there already: task-iter unpin/, "files", `${pins.path}/x`);
+});
+
+Deno.test("a pinned table of sockets shows the network namespace of the process that reads it", async () => {
+  await using fixture = await Fixture.start("inet");
+  await using folder = await Bpffs.mount();
+  const path = `${folder.path}/tcp`;
+  const query = ["--where", "state == LISTEN", "-c", "local_port,ino"];
+  equal(taskIter("pin", "tcp", path, ...query, "--format=json").status, 0);
+  const { stdout } = run("nsenter", ["--net", `--target=${fixture.pid}`, "cat", path]);
+  const found = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  equal(found, rows("tcp", "--netns", String(fixture.pid), ...query));
 });
 
 /** What `readers` at once read from `path`, `times` each. */
@@ -118,7 +151,7 @@ async function readTogether(path: string, readers: number, times: number): Promi
 for (const libbpf of [false, true]) {
   Deno.test(`many readers at once each get whole rows (${libbpf ? "libbpf" : "light skeleton"})`, async () => {
     await using fixture = await Fixture.start("name", "shared");
-    using folder = new PinFolder();
+    await using folder = await Bpffs.mount();
     const path = `${folder.path}/shared`;
     {
       const columns = ["comm", "pid", "fd", "type", "path", "file_ops"];
@@ -134,7 +167,7 @@ for (const libbpf of [false, true]) {
   });
 
   Deno.test(`long outputs read at once are whole (${libbpf ? "libbpf" : "light skeleton"})`, async () => {
-    using folder = new PinFolder();
+    await using folder = await Bpffs.mount();
     const path = `${folder.path}/shared`;
     {
       const { request } = plan({ table: "files", columns: ["pid", "fd", "type", "path"] }, "jsonl", false, "files");
