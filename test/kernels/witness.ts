@@ -57,6 +57,9 @@ function status(pid: number): Record<string, string> {
   );
 }
 
+/** By the numbers of sched_setscheduler(2), which /proc/PID/stat has. */
+const POLICIES = ["OTHER", "FIFO", "RR", "BATCH", undefined, "IDLE", "DEADLINE", "EXT"];
+
 /** The fields of /proc/PID/stat from the third one on, the state; the one before it may hold anything. */
 const stat = (pid: number): string[] => words(text(`/proc/${pid}/stat`).replace(/^.*\) /s, ""));
 
@@ -137,8 +140,8 @@ export const witnesses: Record<string, Witness> = {
       );
       same(
         [row!.prio, row!.nice, row!.threads, row!.policy],
-        [+fields[15]!, +fields[16]!, +fields[17]!, row!.policy],
-        "prio, nice, threads",
+        [+fields[15]!, +fields[16]!, +fields[17]!, POLICIES[+fields[38]!]],
+        "prio, nice, threads, policy",
       );
       same([row!.minflt, row!.majflt], [+fields[7]!, +fields[9]!], "faults");
       same(row!.vsize_kb, +fields[20]! / 1024, "vsize_kb");
