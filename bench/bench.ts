@@ -12,7 +12,8 @@ import { once } from "node:events";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { availableParallelism, cpus, release, tmpdir } from "node:os";
 import { resolve } from "node:path";
-import { type Format, libraryOf } from "../src/native/program.ts";
+import type { Format } from "../src/query/request.ts";
+import { libraryOf } from "../src/native/load.ts";
 import { plan, type Query } from "../src/query/plan.ts";
 
 const root = new URL("..", import.meta.url).pathname;

@@ -6,8 +6,8 @@
 
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import process from "node:process";
-import { write } from "../src/cli/output.ts";
-import { Program } from "../src/native/program.ts";
+import { outputOf } from "../src/cli/output.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import type { Handle, Shim } from "../src/native/shim.ts";
 import { LAYOUT } from "../src/query/query.ts";
 import { chunks } from "../src/stream.ts";
@@ -31,12 +31,13 @@ const shim = {
   free: () => {},
 } satisfies Partial<Shim> as unknown as Shim;
 
-using program = Program.load(() => shim, { table: "files", format: "jsonl", query: new Uint8Array() });
+using program = loadProgram(() => shim, { table: "files", format: "jsonl", query: new Uint8Array() });
 closeSync(openSync(file, "r"));
 const start = performance.now();
+const output = outputOf(program);
 let bytes = 0;
-for (const chunk of chunks(program, "jsonl")) {
+for (const chunk of chunks(program.walk, "jsonl")) {
   bytes += chunk.length;
-  write(chunk, program);
+  output.write(chunk);
 }
 console.error(JSON.stringify({ ns: Math.round((performance.now() - start) * 1e6), bytes }));

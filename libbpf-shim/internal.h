@@ -20,9 +20,12 @@ struct task_iter {
 	char error[512];
 };
 
-/* Fills object and query; NULL or a negative errno otherwise. */
+/* Leaves "STEP: what errno means" as the handle's error, where there is a handle; -error. */
+int fail(struct task_iter *it, const char *step, int error);
+
+/* Fills object and query, or returns a negative errno. */
 int loader_open(struct task_iter *it, const char *program);
-/* Fills prog_fd and progress; on failure a negative errno. */
+/* Fills prog_fd and progress, or returns a negative errno. */
 int loader_load(struct task_iter *it);
 void loader_free(struct task_iter *it);
 

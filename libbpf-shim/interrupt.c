@@ -5,7 +5,7 @@
  * A runtime hands signals to its own loop, which does not turn while the program is in a read, a write or a sleep. Here a handler
  * notes the signal and wakes the one wait there is.
  */
-#include "shim.h"
+#include "internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,7 +30,7 @@ static void note(int number)
 	errno = error;
 }
 
-int task_iter_interrupts(void)
+int task_iter_interrupts(struct task_iter *it)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = note }, before;
@@ -38,13 +38,13 @@ int task_iter_interrupts(void)
 	if (wake < 0)
 		wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (wake < 0)
-		return -errno;
+		return fail(it, "eventfd", errno);
 	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		/* What nohup or a shell's & made us ignore stays ignored. */
 		if (sigaction(numbers[i], NULL, &before) < 0 || before.sa_handler == SIG_IGN)
 			continue;
 		if (sigaction(numbers[i], &action, NULL) < 0)
-			return -errno;
+			return fail(it, "sigaction", errno);
 	}
 	return 0;
 }
@@ -66,7 +66,7 @@ static int poll_us(struct pollfd *fds, long us)
 
 #define NAP 2000	/* us; how often a pipe is asked whether it is empty, which poll does not tell */
 
-int task_iter_wait(int fd, __u32 bytes, int us)
+int task_iter_wait(struct task_iter *it, int fd, __u32 bytes, int us)
 {
 	long end = now_us() + us;
 
@@ -78,7 +78,7 @@ int task_iter_wait(int fd, __u32 bytes, int us)
 		if (left < 0)
 			left = 0;
 		if (poll_us(fds, left) < 0 && errno != EINTR)
-			return -errno;
+			return fail(it, "wait", errno);
 		if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return caught << 8 | WAIT_GONE;
 		if (fds[0].revents & POLLOUT) {

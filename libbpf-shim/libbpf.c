@@ -79,6 +79,7 @@ int loader_open(struct task_iter *it, const char *program)
 		offset = offset_of(object, ".rodata", "query");
 		if (!start || offset < 0) {
 			bpf_object__close(object);
+			it->object = NULL;
 			return -EINVAL;
 		}
 		it->query = (struct query *)(start + offset);

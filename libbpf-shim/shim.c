@@ -18,7 +18,7 @@ static long sys_bpf(enum bpf_cmd command, union bpf_attr *attr)
 	return syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
-static int fail(struct task_iter *it, const char *step, int error)
+int fail(struct task_iter *it, const char *step, int error)
 {
 	if (it)
 		snprintf(it->error, sizeof(it->error), "%s: %s", step, strerror(error));
@@ -33,20 +33,27 @@ __u32 task_iter_version(void)
 struct task_iter *task_iter_open(const char *program)
 {
 	struct task_iter *it = calloc(1, sizeof(*it));
+	int error;
 
-	if (!it || !program)
-		goto failed;
+	if (!it)
+		return NULL;
 	it->prog_fd = it->link_fd = -1;
-	if (loader_open(it, program) < 0)
-		goto failed;
+	error = program ? loader_open(it, program) : -EINVAL;
+	if (error == -ENOMEM) {
+		free(it);
+		return NULL;
+	}
+	if (error == -ENOENT)
+		snprintf(it->error, sizeof(it->error), "open: the library does not hold the program");
+	else if (error)
+		fail(it, "open", -error);
 	return it;
-failed:
-	free(it);
-	return NULL;
 }
 
 int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose)
 {
+	if (it && !it->query)
+		return -ENOENT;	/* open has said why */
 	if (!it || !query || size != sizeof(struct query) || it->spent)
 		return fail(it, "configure", EINVAL);
 	memcpy(it->query, query, size);
@@ -63,7 +70,7 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 
 int task_iter_load(struct task_iter *it)
 {
-	/* those that end a process, and those that a fault of its own raises */
+	/* Termination signals and synchronous faults stay unblocked. */
 	static const int let_through[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
 	sigset_t blocked, before;
 	int error;
@@ -277,7 +284,8 @@ void task_iter_free(struct task_iter *it)
 		return;
 	if (it->link_fd >= 0)
 		close(it->link_fd);
-	loader_free(it);
+	if (it->object)
+		loader_free(it);
 	free(it->log);
 	free(it);
 }

@@ -2,9 +2,9 @@
 /*
  * shim.h -- from a BPF program to a file descriptor with its rows
  *
- * open, configure, load, attach, create: in this order. Policy, formats and text are elsewhere. A function that can fail
- * returns a negative errno and leaves a line that names the step in task_iter_error(). Every call takes a NULL handle and
- * calls out of order: they fail with -EINVAL.
+ * Call open, configure, load, attach and create in this order. Policy, formats and text are elsewhere. A function that returns
+ * an int returns a negative errno when it fails; one that takes a handle also leaves a line that names the step, which
+ * task_iter_error() returns. A NULL handle, or a call out of order, is -EINVAL and no crash.
  */
 #ifndef TASK_ITER_SHIM_H
 #define TASK_ITER_SHIM_H
@@ -18,7 +18,10 @@ struct task_iter;
 /* The layout of struct query that this library was built with: version << 16 | sizeof(struct query). */
 EXPORT __u32 task_iter_version(void);
 
-/* A handle for the program, "files_json" say; NULL when the library does not hold it, or without memory. */
+/*
+ * A handle for the program, "files_json" say; NULL only without memory. When the library does not hold the program, configure fails
+ * and the handle's error says so.
+ */
 EXPORT struct task_iter *task_iter_open(const char *program);
 
 /*
@@ -66,7 +69,7 @@ EXPORT int task_iter_progress(struct task_iter *it, __u64 out[2]);
 /* The attached link as a file in bpffs. */
 EXPORT int task_iter_pin(struct task_iter *it, const char *path);
 
-/* Instructions of the loaded program after verification, in bytes (xlated_len), or a negative errno. */
+/* The size in bytes of the loaded program's instructions after verification (xlated_len). */
 EXPORT int task_iter_program_size(struct task_iter *it);
 
 /* One line about the last failure, and the log of a verbose load; "" when there is none. Valid until the next call. */
@@ -81,7 +84,7 @@ EXPORT const char *task_iter_log(struct task_iter *it);
 EXPORT int task_iter_pinned(const char *path, char *out, __u32 size);
 
 /* From now on SIGINT, SIGTERM and SIGHUP end waits, not the process. */
-EXPORT int task_iter_interrupts(void);
+EXPORT int task_iter_interrupts(struct task_iter *it);
 
 /*
  * Waits until `bytes` can be written to `fd` at once and whole (0: nothing is to be written), until nobody reads it any more,
@@ -89,7 +92,7 @@ EXPORT int task_iter_interrupts(void);
  * far: a wait that starts after the signal is about `fd` only.
  */
 enum { WAIT_NOTHING, WAIT_WRITABLE, WAIT_GONE };
-EXPORT int task_iter_wait(int fd, __u32 bytes, int us);
+EXPORT int task_iter_wait(struct task_iter *it, int fd, __u32 bytes, int us);
 
 EXPORT void task_iter_free(struct task_iter *it);
 

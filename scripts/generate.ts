@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** Makes what is generated from bpf/tables, by the C preprocessor: src/query/schema.gen.ts and README's table of tables. */
+/**
+ * Makes what is generated from bpf, by the C compiler: src/query/schema.gen.ts and README's table of tables from bpf/tables,
+ * src/query/layout.gen.ts from bpf/query.h.
+ */
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const root = new URL("..", import.meta.url);
+
+/** asm/types.h, for a compiler that targets BPF. */
+const includes = [`-I/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`];
 
 type Description = [string, string, string, string, string, unknown[][]];
 
@@ -24,21 +30,75 @@ const files = () => readdirSync(new URL("bpf/tables/", root)).filter((file) => f
 
 /** The module's text. */
 function schema(): string {
+  const descriptions = files().map(describe);
+  const types = [...new Set(descriptions.flatMap(([, , , , , columns]) => columns.map((column) => String(column[4]))))].sort();
   const lines = [
     "// SPDX-License-Identifier: BSD-2-Clause",
     "// Generated from bpf/tables by scripts/generate.ts.",
     "// deno-fmt-ignore-file",
-    'import type { ColumnType } from "./schema.ts";',
+    "",
+    `/** How a column's value is written, and what it may be compared with. */`,
+    `export type ColumnType = ${types.map((type) => JSON.stringify(type)).join(" | ")};`,
     "",
     "type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[]];",
     "export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [",
   ];
-  for (const [name, iterator, since, plural, doc, columns] of files().map(describe)) {
+  for (const [name, iterator, since, plural, doc, columns] of descriptions) {
     lines.push(`  [${[name, iterator, since, plural, doc].map((part) => JSON.stringify(part)).join(", ")}, () => [`);
     for (const column of columns) lines.push(`    ${JSON.stringify(column)},`);
     lines.push("  ]],");
   }
   return lines.join("\n") + "\n];\n";
+}
+
+/** The numbers that the C compiler computes for these expressions over bpf/query.h. */
+function evaluate(expressions: readonly string[]): number[] {
+  const source = `#include "query.h"\nconst unsigned long long values[] = { ${expressions.join(", ")} };\n`;
+  const assembly = execFileSync("clang-19", ["--target=bpf", ...includes, "-S", "-x", "c", "-o", "-", "-"], {
+    cwd: new URL("bpf/", root),
+    input: source,
+    encoding: "utf8",
+  });
+  const numbers = [...assembly.matchAll(/^\s*\.quad\s+(-?[0-9]+)/gm)].map(([, number]) => Number(number));
+  if (numbers.length !== expressions.length) {
+    throw new Error(`bpf/query.h: ${numbers.length} values for ${expressions.length} names`);
+  }
+  return numbers;
+}
+
+/** The limits and flags of bpf/query.h, and where the fields of its structures are. */
+function layout(): string {
+  const text = readFileSync(new URL("bpf/query.h", root), "utf8").replace(/\/\*[^]*?\*\//g, "");
+  const names = [
+    ...[...text.matchAll(/^#define (\w+) /gm)],
+    ...[...text.matchAll(/^enum \{([^}]*)\};/gm)].flatMap(([, list]) => [...list!.matchAll(/(\w+) =/g)]),
+  ].map(([, name]) => name!);
+  const structures = [...text.matchAll(/^struct (\w+) \{([^}]*)\};/gm)].map(([, name, fields]) => ({
+    name: name!,
+    fields: [...fields!.matchAll(/(\w+)(?:\[[^\]]*\])?[,;]/g)].map(([, field]) => field!),
+  }));
+  const expressions = [
+    ...names,
+    ...structures.flatMap(({ name, fields }) => [
+      `sizeof(struct ${name})`,
+      ...fields.map((field) => `__builtin_offsetof(struct ${name}, ${field})`),
+    ]),
+  ];
+  const values = evaluate(expressions);
+  const lines = [
+    "// SPDX-License-Identifier: BSD-2-Clause",
+    "// Generated from bpf/query.h by scripts/generate.ts.",
+    "// deno-fmt-ignore-file",
+    ...names.map((name) => `export const ${name} = ${values.shift()};`),
+  ];
+  for (const { name, fields } of structures) {
+    const offsets = ["size", ...fields].map((field) => `${field}: ${values.shift()}`);
+    lines.push(
+      `/** struct ${name}: its size and the offsets of its fields, in bytes. */`,
+      `export const ${name} = { ${offsets.join(", ")} };`,
+    );
+  }
+  return lines.join("\n") + "\n";
 }
 
 /** README's table of tables: default columns first, after the bar those that --columns adds. */
@@ -65,6 +125,7 @@ function generated(): [URL, string][] {
   const readme = new URL("README.md", root);
   return [
     [new URL("src/query/schema.gen.ts", root), schema()],
+    [new URL("src/query/layout.gen.ts", root), layout()],
     [readme, between(readFileSync(readme, "utf8"), "tables", readmeTables())],
   ];
 }

@@ -9,13 +9,15 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { type Format, type Libraries, Program } from "./native/program.ts";
+import { type Libraries, load } from "./native/load.ts";
 import type { Runtime } from "./native/shim.ts";
 import { plan, type Query } from "./query/plan.ts";
+import type { Format } from "./query/request.ts";
 import { chunks } from "./stream.ts";
 
-export { type Format, FORMATS, TaskIterError } from "./native/program.ts";
-export { type Query, UsageError } from "./query/plan.ts";
+export { TaskIterError, UsageError } from "./errors.ts";
+export type { Query } from "./query/plan.ts";
+export { type Format, FORMATS } from "./query/request.ts";
 export { type Column, type ColumnType, type Table, tables } from "./query/schema.ts";
 export { WhereError } from "./query/where.ts";
 
@@ -56,8 +58,8 @@ export function* rows(query: Query): Generator<Row, void, void> {
  * @throws as {@linkcode rows}
  */
 export function* bytes(query: Query, format: Format): Generator<Uint8Array, void, void> {
-  using program = Program.load(libraries, plan(query, format).request);
-  yield* chunks(program, format);
+  using program = load(libraries, plan(query, format).request);
+  yield* chunks(program.walk, format);
 }
 
 /** {@linkcode bytes} as a web stream; chunks are the reader's own. */

@@ -2,7 +2,8 @@
 /** From what the kernel wrote to what a reader gets: whole rows, valid UTF-8, the brackets of an array. */
 
 import { isUtf8 } from "node:buffer";
-import type { Format, Program } from "./native/program.ts";
+import type { Walk } from "./native/walk.ts";
+import type { Format } from "./query/request.ts";
 
 const NEWLINE = 10;
 const BRACKET = 91;
@@ -23,22 +24,22 @@ function repair(bytes: Uint8Array): Uint8Array {
   return isUtf8(bytes) ? bytes : encoder.encode(decoder.decode(bytes));
 }
 
-/** What of a program a pass needs. */
-export type Walk = Pick<Program, "begin" | "fill" | "ended" | "end">;
+/** The part of a walk that one pass needs. */
+export type Pass = Pick<Walk, "begin" | "fill" | "ended" | "end">;
 
 /**
  * One pass as chunks that end at the end of a line. A chunk is valid until the next one is asked for.
  *
- * @throws {TaskIterError} as {@linkcode Program.fill}
+ * @throws {TaskIterError} as {@linkcode Walk.fill}
  */
-export function chunks(program: Walk, format: Format): IterableIterator<Uint8Array> {
-  return new Chunks(program, format);
+export function chunks(walk: Pass, format: Format): IterableIterator<Uint8Array> {
+  return new Chunks(walk, format);
 }
 
 /** No generator: the first one of a process takes 0.15 ms. */
 class Chunks implements IterableIterator<Uint8Array> {
   readonly #buffer = new Uint8Array(4 * CHUNK);
-  readonly #program: Walk;
+  readonly #walk: Pass;
   readonly #format: Format;
   /** Where in the buffer what was not handed out begins, and ends. */
   #start = 0;
@@ -46,10 +47,10 @@ class Chunks implements IterableIterator<Uint8Array> {
   #first = true;
   #done = false;
 
-  constructor(program: Walk, format: Format) {
-    this.#program = program;
+  constructor(walk: Pass, format: Format) {
+    this.#walk = walk;
     this.#format = format;
-    program.begin();
+    walk.begin();
   }
 
   [Symbol.iterator](): this {
@@ -60,8 +61,8 @@ class Chunks implements IterableIterator<Uint8Array> {
     const buffer = this.#buffer;
     while (!this.#done) {
       buffer.copyWithin(0, this.#start, this.#end);
-      const used = this.#program.fill(buffer, this.#end - this.#start, CHUNK);
-      this.#done = this.#program.ended;
+      const used = this.#walk.fill(buffer, this.#end - this.#start, CHUNK);
+      this.#done = this.#walk.ended;
       let end = this.#done ? used : buffer.lastIndexOf(NEWLINE, used - 1) + 1;
       if (this.#format === "json") {
         if (this.#first && end > 0) buffer[0] = BRACKET;
@@ -78,7 +79,7 @@ class Chunks implements IterableIterator<Uint8Array> {
 
   return(): IteratorResult<Uint8Array> {
     this.#done = true;
-    this.#program.end();
+    this.#walk.end();
     return { done: true, value: undefined };
   }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
 import { closeSync, openSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
-import { alerts, type Check, parseChecks, parseRange, worst } from "../src/cli/check.ts";
+import { alerts, parseChecks, parseRange, worst } from "../src/cli/check.ts";
 import { libraries } from "../src/mod.ts";
-import { Program } from "../src/native/program.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import { plan } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
-import { report } from "../src/cli/report.ts";
+import { type Check, report } from "../src/cli/report.ts";
 import { executable, Fixture, root, rows, run, taskIter, TemporaryFolder } from "./support.ts";
 
 const countOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
@@ -71,7 +71,7 @@ Deno.test("a check counts what /proc shows, and says it as plugins do", async ()
 
 Deno.test("a count is made in the kernel: the verifier leaves nothing that writes", () => {
   const size = (columns?: string[]) => {
-    using program = Program.load(libraries, plan({ table: "stacks", columns }, "csv").request);
+    using program = loadProgram(libraries, plan({ table: "stacks", columns }, "csv").request);
     return program.size;
   };
   ok(size([]) < size() / 4, `${size([])} bytes of ${size()}`);

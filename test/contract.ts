@@ -6,14 +6,17 @@
 
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
 import { libraries, type Row, rows, TaskIterError } from "../src/mod.ts";
-import { EINVAL, Program } from "../src/native/program.ts";
+import { EINVAL } from "../src/errors.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import { cstring, type Handle, type Shim } from "../src/native/shim.ts";
 import { plan } from "../src/query/plan.ts";
+import { STAMP_SIZE } from "../src/query/layout.gen.ts";
 import { LAYOUT } from "../src/query/query.ts";
 
-/** Bytes of a time that jsonl rows can carry (STAMP_SIZE of bpf/query.h, less the NUL). */
-const STAMP_MAX = 63;
+/** Bytes of a time that jsonl rows can carry, without the NUL. */
+const STAMP_MAX = STAMP_SIZE - 1;
 
+const ENOENT = 2;
 const EBADF = 9;
 
 const counts = new BigUint64Array(2);
@@ -54,10 +57,22 @@ function takesNoHandle(shim: Shim): void {
 }
 
 function opensOnlyWhatItHolds(shim: Shim): void {
+  const query = new Uint8Array(LAYOUT & 0xffff);
   for (const name of ["", "files", "files_jso", "files_json ", "nothing", "x".repeat(10_000)]) {
-    ok(!shim.open(cstring(name)), name);
+    const it = shim.open(cstring(name));
+    ok(it, name);
+    equal(shim.configure(it, query, query.length, 0), -ENOENT);
+    equal(shim.load(it), -EINVAL);
+    shim.free(it);
+    const again = shim.open(cstring(name));
+    equal(shim.error(again), "open: the library does not hold the program");
+    equal(shim.configure(again, query, query.length, 0), -ENOENT);
+    equal(shim.error(again), "open: the library does not hold the program");
+    shim.free(again);
   }
-  ok(!shim.open(null));
+  const it = shim.open(null);
+  equal(shim.error(it), "open: Invalid argument");
+  shim.free(it);
 }
 
 function takesOnlyItsOwnQuery(shim: Shim, it: Handle, query: Uint8Array): void {
@@ -162,7 +177,7 @@ function refusesAnotherLayout(shim: Shim): void {
         throw new Error(`${name} was called`);
       },
     });
-    throws(() => Program.load(() => other, plan({ table: "files" }, "json").request), (error) => {
+    throws(() => loadProgram(() => other, plan({ table: "files" }, "json").request), (error) => {
       ok(error instanceof TaskIterError);
       equal(error.step, "open");
       match(error.message, /query layout is [0-9]+ of [0-9]+ bytes, this program's 1 of [0-9]+ bytes: build both anew/);

@@ -6,7 +6,9 @@ import { mkdirSync, rmSync } from "node:fs";
 import { parse } from "csv-parse/sync";
 import * as fc from "fast-check";
 import { bytes, FORMATS, libraries } from "../src/mod.ts";
-import { type Format, Program } from "../src/native/program.ts";
+import type { Format } from "../src/query/request.ts";
+import type { Program } from "../src/native/program.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import { plan, type Query } from "../src/query/plan.ts";
 import { encode, LONG_STRINGS_MAX } from "../src/query/query.ts";
 import { chunks } from "../src/stream.ts";
@@ -70,7 +72,7 @@ class Cells implements Disposable {
     this.#programs = FORMATS.map((format) => {
       const { request } = plan(query, format);
       new DataView(request.query.buffer).setUint32(CELL_MAX, cellMax, true);
-      return [format, Program.load(libraries, { ...request, libbpf })];
+      return [format, loadProgram(libraries, { ...request, libbpf })];
     });
   }
 
@@ -78,7 +80,7 @@ class Cells implements Disposable {
   read(): Record<Format, string | null> {
     return Object.fromEntries(this.#programs.map(([format, program]) => {
       const output: Uint8Array[] = [];
-      for (const chunk of chunks(program, format)) output.push(chunk.slice());
+      for (const chunk of chunks(program.walk, format)) output.push(chunk.slice());
       return [format, cell[format](new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(output)))];
     })) as Record<Format, string | null>;
   }

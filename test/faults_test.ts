@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** What goes wrong around it: limits, signals, processes that come and go, large and long things, many runs at once. */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert";
+import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
 import { spawn } from "node:child_process";
 import { kill } from "node:process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
+import { libraries } from "../src/mod.ts";
+import { type Libraries, load } from "../src/native/load.ts";
+import { plan } from "../src/query/plan.ts";
 import { cgroupRoot, executable, Fixture, type Result, root, rows, run, taskIter, TemporaryFolder } from "./support.ts";
 
 const architecture = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
@@ -290,6 +293,18 @@ Deno.test("a memory limit ends it, or lets it work: nothing in between, and no B
   }
   ok(worked > 0 && ended > 0, `${worked} worked, ${ended} ended`);
   await nothingLeft(before);
+});
+
+Deno.test("a wait that fails, and no memory for a program, are said in words", () => {
+  const failing = (call: string, when: string) => {
+    const inject = ["-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:error=ENOMEM${when}`];
+    const { status, stderr } = run("strace", [...inject, executable, "files", "-c", "fd", "--interval=1s", "--count=2"]);
+    return [status, stderr];
+  };
+  equal(failing("ppoll", ""), [1, "task-iter: wait: Cannot allocate memory\n"]);
+  equal(failing("eventfd2", ":when=2+"), [1, "task-iter: eventfd: Cannot allocate memory\n"]);
+  const noMemory: Libraries = (name, needs) => ({ ...libraries(name, needs), open: () => null });
+  throws(() => load(noMemory, plan({ table: "files" }, "csv").request), { step: "open", message: "no memory" });
 });
 
 Deno.test("neither bpffs nor the rest of /sys is needed", async () => {

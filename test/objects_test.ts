@@ -5,7 +5,7 @@ import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { existsSync, readFileSync } from "node:fs";
 import { explain } from "../src/cli/explain.ts";
 import { iterators } from "../src/native/kernel.ts";
-import { TaskIterError } from "../src/native/program.ts";
+import { TaskIterError } from "../src/errors.ts";
 import { countCpus } from "../src/query/cpus.ts";
 import { MAP_TYPES } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";

@@ -3,7 +3,7 @@ import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { Program } from "../src/native/program.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import { libraries } from "../src/mod.ts";
 import { plan } from "../src/query/plan.ts";
 import { executable, Fixture, type Result, rows, run, taskIter, TemporaryFolder } from "./support.ts";
@@ -157,7 +157,7 @@ for (const libbpf of [false, true]) {
       const columns = ["comm", "pid", "fd", "type", "path", "file_ops"];
       const query = { table: "files", columns, where: `pid == ${fixture.pid}` };
       const { request } = plan(query, "jsonl", false, "files");
-      using program = Program.load(libraries, { ...request, libbpf });
+      using program = loadProgram(libraries, { ...request, libbpf });
       equal(program.light, !libbpf);
       program.pin(path);
     }
@@ -171,7 +171,7 @@ for (const libbpf of [false, true]) {
     const path = `${folder.path}/shared`;
     {
       const { request } = plan({ table: "files", columns: ["pid", "fd", "type", "path"] }, "jsonl", false, "files");
-      using program = Program.load(libraries, { ...request, libbpf });
+      using program = loadProgram(libraries, { ...request, libbpf });
       program.pin(path);
     }
     for (const output of await readTogether(path, 12, 5)) {

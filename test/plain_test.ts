@@ -3,7 +3,9 @@
 
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { FORMATS, libraries } from "../src/mod.ts";
-import { E2BIG, type Libraries, Program, type Request } from "../src/native/program.ts";
+import { E2BIG } from "../src/errors.ts";
+import { type Libraries, load as loadProgram } from "../src/native/load.ts";
+import type { Request } from "../src/query/request.ts";
 import type { Shim } from "../src/native/shim.ts";
 import { plan } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
@@ -12,10 +14,10 @@ import { executable, Fixture, TemporaryFolder } from "./support.ts";
 
 /** Not by libbpf, which knows no plain programs. */
 function text(request: Request, from = libraries): string {
-  using program = Program.load(from, { ...request, libbpf: false });
+  using program = loadProgram(from, { ...request, libbpf: false });
   const decoder = new TextDecoder();
   let text = "";
-  for (const chunk of chunks(program, request.format)) text += decoder.decode(chunk, { stream: true });
+  for (const chunk of chunks(program.walk, request.format)) text += decoder.decode(chunk, { stream: true });
   return text;
 }
 

@@ -4,7 +4,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { mkdirSync, readFileSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { libraries } from "../src/mod.ts";
-import { Program } from "../src/native/program.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import { plan, type Query } from "../src/query/plan.ts";
 import { chunks } from "../src/stream.ts";
 import { executable, Fixture, type Row, rows, run, taskIter, TemporaryFolder } from "./support.ts";
@@ -456,10 +456,10 @@ Deno.test("all four formats say the same", async () => {
 
 /** Rows by a program that libbpf loads, with bounded loops, as on kernels before 5.17. */
 function rowsByLibbpf(query: Query): Row[] {
-  using program = Program.load(libraries, { ...plan(query, "json").request, libbpf: true });
+  using program = loadProgram(libraries, { ...plan(query, "json").request, libbpf: true });
   equal(program.light, false);
   let text = "";
-  for (const chunk of chunks(program, "json")) text += new TextDecoder().decode(chunk);
+  for (const chunk of chunks(program.walk, "json")) text += new TextDecoder().decode(chunk);
   return JSON.parse(text);
 }
 

@@ -4,17 +4,17 @@
 import { deepStrictEqual as equal, ok } from "node:assert";
 import * as fc from "fast-check";
 import { FORMATS } from "../src/mod.ts";
-import type { Format } from "../src/native/program.ts";
+import type { Format } from "../src/query/request.ts";
 import { plan } from "../src/query/plan.ts";
 import { encode, LAYOUT, LONG_STRINGS_MAX, passes, type Plan } from "../src/query/query.ts";
 import { tables } from "../src/query/schema.ts";
-import { chunks, type Walk } from "../src/stream.ts";
+import { chunks, type Pass } from "../src/stream.ts";
 import { root, run, TemporaryFolder } from "./support.ts";
 
 const encode8 = (text: string) => new TextEncoder().encode(text);
 
 /** A pass over `bytes`, as a program makes it from reads of these sizes. */
-function passOf(bytes: Uint8Array, sizes: number[]): Walk {
+function passOf(bytes: Uint8Array, sizes: number[]): Pass {
   let [at, reads] = [0, 0];
   return {
     ended: false,

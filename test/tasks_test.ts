@@ -3,7 +3,7 @@ import { deepStrictEqual as equal, ok } from "node:assert";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { libraries } from "../src/mod.ts";
-import { Program } from "../src/native/program.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import { plan } from "../src/query/plan.ts";
 import { chunks } from "../src/stream.ts";
 import { cgroupRoot, executable, Fixture, type Row, rows, run } from "./support.ts";
@@ -204,10 +204,10 @@ Deno.test("tasks, vmas and cgroups load without a light skeleton, and say the sa
   ];
   for (const query of queries) {
     const read = (libbpf: boolean): Row[] => {
-      using program = Program.load(libraries, { ...plan(query, "json").request, libbpf });
+      using program = loadProgram(libraries, { ...plan(query, "json").request, libbpf });
       equal(program.light, !libbpf);
       let text = "";
-      for (const chunk of chunks(program, "json")) text += new TextDecoder().decode(chunk);
+      for (const chunk of chunks(program.walk, "json")) text += new TextDecoder().decode(chunk);
       return JSON.parse(text);
     };
     const light = read(false);

@@ -6,7 +6,9 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { before, release } from "../src/native/kernel.ts";
 import { bytes, libraries, type Query } from "../src/mod.ts";
-import { type Format, FORMATS, Program } from "../src/native/program.ts";
+import { type Format, FORMATS } from "../src/query/request.ts";
+import type { Program } from "../src/native/program.ts";
+import { load as loadProgram } from "../src/native/load.ts";
 import { plan } from "../src/query/plan.ts";
 import { type Column, type Table, tables } from "../src/query/schema.ts";
 import { type CellRow, evaluate, expressions, type Node, parseRows, print, quote, size } from "./oracle.ts";
@@ -22,7 +24,7 @@ function read(query: Query, format: Format): string {
 
 const readRows = (query: Query): CellRow[] => parseRows(read({ columns: ["all"], ...query }, "json"));
 
-const load = (query: Query, format: Format = "json"): Program => Program.load(libraries, plan(query, format).request);
+const load = (query: Query, format: Format = "json"): Program => loadProgram(libraries, plan(query, format).request);
 
 /** The size of a query's program. */
 function sizeOf(query: Query, format: Format = "json"): number {
@@ -33,14 +35,14 @@ function sizeOf(query: Query, format: Format = "json"): number {
 /** A pass whose rows nobody wants. */
 function exhaust(program: Program): void {
   const buffer = new Uint8Array(1 << 18);
-  for (program.begin(); !program.ended;) program.fill(buffer, 0, 1);
+  for (program.walk.begin(); !program.walk.ended;) program.walk.fill(buffer, 0, 1);
 }
 
 /** What the walk of a query's program saw and kept. */
 function progressOf(query: Query): { walked: number; rows: number } {
   using program = load(query);
   exhaust(program);
-  return program.progress();
+  return program.walk.progress();
 }
 
 const table = (name: string): Table => tables.find((table) => table.name === name)!;

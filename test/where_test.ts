@@ -4,7 +4,8 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { plan, UsageError } from "../src/query/plan.ts";
+import { plan } from "../src/query/plan.ts";
+import { UsageError } from "../src/errors.ts";
 import { tables } from "../src/query/schema.ts";
 import { compile, fixed, parse, WhereError } from "../src/query/where.ts";
 import { expressions, print } from "./oracle.ts";

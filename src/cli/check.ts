@@ -2,35 +2,21 @@
 /** `task-iter check`: counts rows in the kernel and compares the number with ranges, as monitoring plugins do. */
 
 import { readFileSync } from "node:fs";
-import { type Libraries, TaskIterError } from "../native/program.ts";
+import type { Libraries } from "../native/load.ts";
+import { TaskIterError, UsageError } from "../errors.ts";
 import type { Shim } from "../native/shim.ts";
-import { type Plan, plan, type Query, UsageError } from "../query/plan.ts";
+import { type Plan, plan, type Query } from "../query/plan.ts";
 import { nearest, WhereError } from "../query/where.ts";
 import { chunks } from "../stream.ts";
-import { OutputError, ReaderGone, say, write } from "./output.ts";
+import { OutputError, ReaderGone, say, standardOutput } from "./output.ts";
 import { messageOf } from "./explain.ts";
 import { mapFor } from "./map.ts";
 import { load } from "./read.ts";
-import { report, type ReportFormat } from "./report.ts";
-
-/**
- * The states of a plugin, from harmless to worst; the number is its exit status (Monitoring Plugins Development Guidelines). "Could not
- * look" is the worst: it may hide anything.
- */
-export const STATES = ["OK", "WARNING", "CRITICAL", "UNKNOWN"] as const;
-export type State = typeof STATES[number];
+import { type Check, type Outcome, type Range, report, type ReportFormat, type State, STATES } from "./report.ts";
 
 /** The worst of `states`; OK when there are none. */
 export function worst(states: readonly State[]): State {
   return STATES.findLast((state) => states.includes(state)) ?? "OK";
-}
-
-/** Values that raise an alert: those outside `lo` to `hi`, or with `inside` those within, ends included. */
-export interface Range {
-  text: string;
-  lo: number;
-  hi: number;
-  inside: boolean;
 }
 
 /**
@@ -54,25 +40,6 @@ export function parseRange(text: string): Range {
 /** Whether `value` raises an alert. */
 export function alerts({ lo, hi, inside }: Range, value: number): boolean {
   return (value >= lo && value <= hi) === inside;
-}
-
-export interface Check {
-  name: string;
-  query: Query;
-  warn?: Range | undefined;
-  crit?: Range | undefined;
-}
-
-/** What became of a check. */
-export interface Outcome {
-  check: Check;
-  state: State;
-  /** Matching rows; `undefined` when it could not look. */
-  rows: number | undefined;
-  /** One line for people. */
-  text: string;
-  /** Milliseconds to load and count; 0 when another check's count served. */
-  time: number;
 }
 
 const KEYS = ["name", "table", "where", "comm", "pid", "tid", "map", "netns", "warn", "crit"] as const;
@@ -172,14 +139,14 @@ function count(libraries: Libraries, check: Check, verbose: boolean): number {
   const asked = planned(check);
   using program = load(libraries, asked.request, verbose);
   try {
-    for (const rows of chunks(program, "csv")) {
+    for (const rows of chunks(program.walk, "csv")) {
       throw new Error(`the kernel's program wrote ${rows.length} bytes instead of counting`);
     }
   } catch (error) {
     if (error instanceof TaskIterError) throw new Error(`cannot count ${asked.table.plural}: ${error.message}`);
     throw error;
   }
-  return program.progress().rows;
+  return program.walk.progress().rows;
 }
 
 function explain({ check, rows }: { check: Check; rows: number }, state: State): string {
@@ -277,7 +244,7 @@ export function check(libraries: Libraries, options: CheckOptions): void {
   const state = worst(outcomes.map(({ state }) => state));
   process.exitCode = STATES.indexOf(state);
   try {
-    write(report(outcomes, state, options.format, options.file !== undefined));
+    standardOutput.write(report(outcomes, state, options.format, options.file !== undefined));
   } catch (error) {
     // A reader that has gone changes nothing; one that could not be told has not been told that all is well.
     if (error instanceof ReaderGone) return;

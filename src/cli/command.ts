@@ -5,13 +5,15 @@ import { Command, CommanderError, type CommandUnknownOpts, Option } from "@comma
 import whereHelp from "../../docs/where.md" with { type: "text" };
 import manifest from "../../deno.json" with { type: "json" };
 import { iterators } from "../native/kernel.ts";
-import { type Format, FORMATS, type Libraries } from "../native/program.ts";
-import { findTable, plan, type Query, UsageError } from "../query/plan.ts";
+import { type Format, FORMATS } from "../query/request.ts";
+import type { Libraries } from "../native/load.ts";
+import { UsageError } from "../errors.ts";
+import { findTable, plan, type Query } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
 import { mapFor } from "./map.ts";
 import { duration, oneOf, positive } from "./options.ts";
-import { hasColours, say, write } from "./output.ts";
+import { hasColours, say, standardOutput } from "./output.ts";
 import { read } from "./read.ts";
 import { writeRows } from "./rows.ts";
 import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
@@ -107,7 +109,7 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
     .addHelpText("after", HELP)
     .configureHelp({ styleTitle: (title) => `\x1b[1m${title}\x1b[0m` })
     .exitOverride()
-    .configureOutput({ writeOut: write, writeErr: () => {}, getOutHasColors: () => hasColours(1) })
+    .configureOutput({ writeOut: (text) => standardOutput.write(text), writeErr: () => {}, getOutHasColors: () => hasColours(1) })
     .action((table, comm, options) => {
       const query: Query = {
         ...target([table, comm], options.files),
@@ -145,9 +147,9 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
     .argument("[topic]")
     .action((topic) => {
       const command = program.commands.find((command) => command.name() === topic);
-      if (topic === undefined) return write(program.helpInformation() + HELP + "\n");
-      if (topic === "where") return write(whereHelp);
-      if (command) return write(command.helpInformation());
+      if (topic === undefined) return standardOutput.write(program.helpInformation() + HELP + "\n");
+      if (topic === "where") return standardOutput.write(whereHelp);
+      if (command) return standardOutput.write(command.helpInformation());
       const near = nearest(topic, ["where", ...program.commands.map((command) => command.name())]);
       throw new UsageError(`there is no help on ${topic}${near ? ` (did you mean ${near}?)` : ""}: help where, or help COMMAND`);
     });

@@ -2,7 +2,8 @@
 /** `task-iter doctor`: what this kernel and these privileges allow, and what to do about the rest. */
 
 import { hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "../native/kernel.ts";
-import type { Format, Libraries } from "../native/program.ts";
+import type { Format } from "../query/request.ts";
+import type { Libraries } from "../native/load.ts";
 import { MAP_TYPES, plan } from "../query/plan.ts";
 import { type Table, tables } from "../query/schema.ts";
 import { explain } from "./explain.ts";

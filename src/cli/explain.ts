@@ -2,7 +2,7 @@
 /** Why the kernel cannot be asked, in one line that says what to do. */
 
 import { before, hasBtf, inUserNamespace, iterators, lockdown, missingCapabilities, release } from "../native/kernel.ts";
-import { EACCES, EINVAL, EPERM, type TaskIterError } from "../native/program.ts";
+import { EACCES, EINVAL, EPERM, type TaskIterError } from "../errors.ts";
 import { findTable } from "../query/plan.ts";
 import type { Table } from "../query/schema.ts";
 import { WhereError } from "../query/where.ts";

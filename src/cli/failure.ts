@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** What a failure says on standard error, and the exit status that it ends with. */
 
-import { UsageError } from "../query/plan.ts";
+import { UsageError } from "../errors.ts";
 import { WhereError } from "../query/where.ts";
 import { reportFormat, subcommandOf } from "./command.ts";
 import { messageOf } from "./explain.ts";
-import { Interrupted, ReaderGone, say, write } from "./output.ts";
+import { Interrupted, ReaderGone, say, standardOutput } from "./output.ts";
 import { Refused } from "./read.ts";
 import { refusal } from "./report.ts";
 
@@ -18,7 +18,7 @@ export function fail(error: Error, words: readonly string[]): number {
   // "Could not look" never reads as healthy, whatever the reason; the monitoring reads standard output.
   if (isCheck) {
     try {
-      write(refusal(message.split("\n")[0]!, reportFormat(words)));
+      standardOutput.write(refusal(message.split("\n")[0]!, reportFormat(words)));
     } catch { /* nobody reads it */ }
   }
   say(`task-iter: ${message}`);

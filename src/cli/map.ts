@@ -2,8 +2,9 @@
 /** `--map ID` and `--map NAME`: which map is meant, by the table of maps itself. */
 
 import { readdirSync, readFileSync } from "node:fs";
-import type { Libraries } from "../native/program.ts";
-import { MAP_TYPES, plan, UsageError } from "../query/plan.ts";
+import type { Libraries } from "../native/load.ts";
+import { UsageError } from "../errors.ts";
+import { MAP_TYPES, plan } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
 import { load } from "./read.ts";
 
@@ -34,7 +35,7 @@ function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
   const own = ownMaps();
   const decoder = new TextDecoder();
   let text = "";
-  for (const chunk of chunks(program, "jsonl")) text += decoder.decode(chunk);
+  for (const chunk of chunks(program.walk, "jsonl")) text += decoder.decode(chunk);
   const maps = text.split("\n").filter(Boolean).map((line): BpfMap => JSON.parse(line));
   return maps.filter(({ id, name }) => !own.has(id) && name !== LOADER_MAP);
 }

@@ -2,7 +2,9 @@
 /** Standard output as a Unix tool treats it. */
 
 import { fstatSync, readFileSync, writeSync } from "node:fs";
-import type { Format, Program } from "../native/program.ts";
+import { EBADF, EPIPE } from "../errors.ts";
+import type { Format } from "../query/request.ts";
+import type { Program } from "../native/program.ts";
 
 /** The output could not be written. */
 export class OutputError extends Error {
@@ -40,18 +42,18 @@ export function hasColours(fd: number): boolean {
   return !process.env.NO_COLOR && process.env.TERM !== "dumb" && isTerminal(fd);
 }
 
-/** Lines as a terminal may see them: what it would obey becomes "?", as ls shows names. */
+/** Lines as a terminal may see them: a character that it would obey becomes "?", as ls shows names. */
 // deno-lint-ignore no-control-regex
-const harmless = (text: string) => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
+export const harmless = (text: string): string => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
+
+/** The same for text that has to stay on one line. */
+export const harmlessLine = (text: string): string => harmless(text).replace(/[\t\n]/g, "?");
 
 /** How rows of `format` go to standard output. CSV is the one format with the bytes of names, whatever they are. */
 export function shownAs(format: Format): (rows: Uint8Array) => Uint8Array {
   if (format !== "csv" || !isTerminal(1)) return (rows) => rows;
   return (rows) => new TextEncoder().encode(harmless(new TextDecoder().decode(rows)));
 }
-
-const EBADF = 9;
-const EPIPE = 32;
 
 const DEV_NULL = 1 << 8 | 3;
 const O_CLOEXEC = 0o2000000;
@@ -63,8 +65,42 @@ function isClosed(): boolean {
   return (parseInt(flags, 8) & O_CLOEXEC) !== 0;
 }
 
-/** {@linkcode Program.write} where there is no program. */
-function writeWithout(bytes: Uint8Array): void {
+/** Where finished output goes. */
+export interface Output {
+  /**
+   * Writes all of `bytes`, however little the descriptor takes at a time.
+   *
+   * @throws {ReaderGone} a closed pipe
+   * @throws {OutputError} another failure: a full disk, no standard output at all
+   */
+  write(bytes: Uint8Array | string): void;
+}
+
+/** By `put`, which writes all of its bytes or throws an error with an errno. */
+function outputBy(put: (bytes: Uint8Array) => void): Output {
+  return {
+    write(bytes) {
+      try {
+        put(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+      } catch (error) {
+        const { errno, message } = error as NodeJS.ErrnoException;
+        const number = Math.abs(errno ?? 0);
+        if (number === EPIPE) throw new ReaderGone();
+        // The shim says "write: No space left on device", node:fs "ENOSPC: no space left on device, write".
+        const reason = number === EBADF
+          ? "standard output is closed"
+          : message.replace(/^(write|[A-Z]+): |, write$/g, "").toLowerCase();
+        throw new OutputError(`cannot write the output: ${reason}`);
+      }
+    },
+  };
+}
+
+/** Standard output by the library of `program`: a start does without node:fs. */
+export const outputOf = (program: Program): Output => outputBy((bytes) => program.write(1, bytes));
+
+/** Standard output by node:fs, where no program is loaded. */
+export const standardOutput: Output = outputBy((bytes) => {
   if (isClosed()) throw Object.assign(new Error("closed"), { errno: -EBADF });
   for (let at = 0; at < bytes.length;) {
     try {
@@ -76,30 +112,7 @@ function writeWithout(bytes: Uint8Array): void {
       else if (code !== "EINTR") throw error;
     }
   }
-}
-
-/**
- * Writes all of `bytes`, however little a write takes; by `program` where there is one, which spares a start node:fs.
- *
- * @throws {ReaderGone} a closed pipe
- * @throws {OutputError} anything else: a full disk, no standard output at all
- */
-export function write(bytes: Uint8Array | string, program?: Program): void {
-  const encoded = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
-  try {
-    if (program) program.write(1, encoded);
-    else writeWithout(encoded);
-  } catch (error) {
-    const { errno, message } = error as NodeJS.ErrnoException;
-    const number = Math.abs(errno ?? 0);
-    if (number === EPIPE) throw new ReaderGone();
-    // "write: No space left on device" of the shim, "ENOSPC: no space left on device, write" of node:fs
-    const reason = number === EBADF
-      ? "standard output is closed"
-      : message.replace(/^(write|[A-Z]+): |, write$/g, "").toLowerCase();
-    throw new OutputError(`cannot write the output: ${reason}`);
-  }
-}
+});
 
 /** A line to standard error, harmless to a terminal whatever words it quotes; where that is closed there is nobody to tell. */
 export function say(text: string): void {

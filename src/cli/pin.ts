@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** `task-iter pin` and `unpin`: queries as files in bpffs, which any program reads. */
 
-import { readdirSync, readFileSync, statfsSync, unlinkSync } from "node:fs";
-import { type Format, type Libraries, TaskIterError } from "../native/program.ts";
+import { readdirSync, statfsSync, unlinkSync } from "node:fs";
+import type { Format } from "../query/request.ts";
+import type { Libraries } from "../native/load.ts";
+import { EEXIST, EINVAL, EPERM, TaskIterError, UsageError } from "../errors.ts";
+import { mounts } from "../native/mounts.ts";
 import { cstring, type Shim } from "../native/shim.ts";
-import { plan, type Query, UsageError } from "../query/plan.ts";
+import { plan, type Query } from "../query/plan.ts";
 import { tables } from "../query/schema.ts";
 import { load } from "./read.ts";
 
@@ -12,10 +15,6 @@ import { load } from "./read.ts";
 const paths = () => process.getBuiltinModule("node:path");
 
 const BPF_FS_MAGIC = 0xcafe4a11;
-
-const EEXIST = 17;
-const EINVAL = 22;
-const EPERM = 1;
 
 /** A file cannot be pinned or unpinned. */
 export class PinError extends Error {
@@ -83,9 +82,6 @@ function pinned(shim: Shim, path: string): string | undefined {
 
 const anyLibrary = (libraries: Libraries) => libraries(`${tables[0]!.name}.text.so`);
 
-/** A path of mountinfo, where a blank is \040. */
-const unescape = (path: string) => path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
-
 /** Every query that is pinned in a BPF file system of this mount namespace. */
 export function listPins(libraries: Libraries): { path: string; query: string }[] {
   const shim = anyLibrary(libraries);
@@ -104,8 +100,7 @@ export function listPins(libraries: Libraries): { path: string; query: string }[
       if (query !== undefined) found.push({ path, query });
     }
   };
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((mount) => / - bpf /.test(mount));
-  for (const folder of new Set(mounts.map((mount) => unescape(mount.split(" ")[4]!)))) walk(folder);
+  for (const folder of new Set(mounts().flatMap(({ path, type }) => type === "bpf" ? path : []))) walk(folder);
   return found.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 

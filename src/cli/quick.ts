@@ -5,7 +5,7 @@
  * everything else is left to it.
  */
 
-import { type Format, FORMATS } from "../native/program.ts";
+import { type Format, FORMATS } from "../query/request.ts";
 import type { Query } from "../query/plan.ts";
 import { type Prepared, prepared } from "../query/prepared.ts";
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The main job: one table to standard output. */
 
-import { type Format, type Libraries, Program, type Request, TaskIterError } from "../native/program.ts";
+import type { Format, Request } from "../query/request.ts";
+import { type Libraries, load as loadProgram } from "../native/load.ts";
+import type { Program } from "../native/program.ts";
+import { TaskIterError } from "../errors.ts";
 import type { Prepared } from "../query/prepared.ts";
 import { chunks } from "../stream.ts";
-import { hasColours, say, shownAs, write } from "./output.ts";
+import { hasColours, outputOf, say, shownAs } from "./output.ts";
 
 /** How to show it. */
 export interface Show {
@@ -30,7 +33,7 @@ export class Refused extends Error {
 export function load(libraries: Libraries, request: Request, verbose: boolean): Program {
   let program;
   try {
-    program = Program.load(libraries, { ...request, verbose });
+    program = loadProgram(libraries, { ...request, verbose });
   } catch (error) {
     if (!(error instanceof TaskIterError)) throw error;
     if (verbose && error.log) say(error.log.trimEnd());
@@ -51,18 +54,19 @@ export function read(libraries: Libraries, { request, header, summary }: Prepare
   const started = performance.now();
   using program = load(libraries, request, show.verbose);
   const loaded = performance.now();
+  const output = outputOf(program);
   if (header && show.header) {
-    write(show.format === "text" && hasColours(1) ? `\x1b[1m${header.trimEnd()}\x1b[0m\n` : header, program);
+    output.write(show.format === "text" && hasColours(1) ? `\x1b[1m${header.trimEnd()}\x1b[0m\n` : header);
   }
   const shown = shownAs(show.format);
   let bytes = 0;
-  for (const chunk of chunks(program, show.format)) {
+  for (const chunk of chunks(program.walk, show.format)) {
     bytes += chunk.length;
-    write(shown(chunk), program);
+    output.write(shown(chunk));
   }
   const walk = performance.now() - loaded;
-  const progress = program.progress();
-  if (summary) write(summary.join(String(progress.rows)), program);
+  const progress = program.walk.progress();
+  if (summary) output.write(summary.join(String(progress.rows)));
   if (show.stats) say(stats({ load: loaded - started, walk, ...progress, bytes }));
   return progress.rows;
 }

@@ -1,15 +1,45 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** Outcomes of checks as monitoring and CI systems read them. */
+/** Checks, their outcomes, and how monitoring and CI systems read them. */
 
-import type { Outcome, State } from "./check.ts";
-import { hasColours } from "./output.ts";
+import type { Query } from "../query/plan.ts";
+import { harmlessLine as line, hasColours } from "./output.ts";
 
 export const REPORT_FORMATS = ["nagios", "json", "tap", "junit"] as const;
 export type ReportFormat = typeof REPORT_FORMATS[number];
 
-/** Text on one line, without what a terminal obeys. */
-// deno-lint-ignore no-control-regex
-const line = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
+/**
+ * The states of a plugin, from harmless to worst; the number is its exit status (Monitoring Plugins Development Guidelines). "Could not
+ * look" is the worst: it may hide anything.
+ */
+export const STATES = ["OK", "WARNING", "CRITICAL", "UNKNOWN"] as const;
+export type State = typeof STATES[number];
+
+/** Values that raise an alert: those outside `lo` to `hi`, or with `inside` those within, ends included. */
+export interface Range {
+  text: string;
+  lo: number;
+  hi: number;
+  inside: boolean;
+}
+
+export interface Check {
+  name: string;
+  query: Query;
+  warn?: Range | undefined;
+  crit?: Range | undefined;
+}
+
+/** What became of a check. */
+export interface Outcome {
+  check: Check;
+  state: State;
+  /** Matching rows; `undefined` when it could not look. */
+  rows: number | undefined;
+  /** One line for people. */
+  text: string;
+  /** Milliseconds to load and count; 0 when another check's count served. */
+  time: number;
+}
 
 const SGR: Record<State, string> = { OK: "32", WARNING: "33", CRITICAL: "31", UNKNOWN: "35" };
 

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Rows that come from no kernel table, in the formats of those that do. */
 
-import type { Format } from "../native/program.ts";
+import type { Format } from "../query/request.ts";
 import { textHeader } from "../query/plan.ts";
-import { write } from "./output.ts";
+import { harmlessLine, standardOutput } from "./output.ts";
 
 type Row = Readonly<Record<string, string | boolean>>;
 
 /** Writes `rows`, each with the values of `names`. */
 export function writeRows(names: readonly string[], rows: readonly Row[], format: Format): void {
   if (format === "json") {
-    return write(rows.length === 0 ? "[]\n" : `[\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]\n`);
+    return standardOutput.write(rows.length === 0 ? "[]\n" : `[\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]\n`);
   }
-  if (format === "jsonl") return write(rows.map((row) => JSON.stringify(row) + "\n").join(""));
+  if (format === "jsonl") return standardOutput.write(rows.map((row) => JSON.stringify(row) + "\n").join(""));
   if (format === "csv") {
     const cell = (value: unknown) => /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
-    return write([names, ...rows.map((row) => names.map((key) => cell(row[key])))].map((row) => row.join(",") + "\n").join(""));
+    return standardOutput.write(
+      [names, ...rows.map((row) => names.map((key) => cell(row[key])))].map((row) => row.join(",") + "\n").join(""),
+    );
   }
-  // deno-lint-ignore no-control-regex
-  const text = (value: unknown) => String(value).replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
+  const text = (value: unknown) => harmlessLine(String(value));
   const columns = names.map((name) => ({
     name,
     shown: true,
@@ -28,5 +29,5 @@ export function writeRows(names: readonly string[], rows: readonly Row[], format
     words: [],
   }));
   const line = (row: Row) => columns.map(({ name, width }) => text(row[name]).padEnd(width)).join(" ").trimEnd() + "\n";
-  write(textHeader(columns) + rows.map(line).join(""));
+  standardOutput.write(textHeader(columns) + rows.map(line).join(""));
 }

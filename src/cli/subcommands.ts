@@ -2,16 +2,18 @@
 /** What task-iter does besides reading a table. Only the one that was typed is set up: a plain read does not pay for them. */
 
 import { type Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import { type Format, FORMATS, type Libraries } from "../native/program.ts";
-import { UsageError } from "../query/plan.ts";
-import { check, STATES } from "./check.ts";
+import { type Format, FORMATS } from "../query/request.ts";
+import type { Libraries } from "../native/load.ts";
+import { UsageError } from "../errors.ts";
+
+import { check } from "./check.ts";
 import { completions, SHELLS } from "./completions.ts";
 import { doctor } from "./doctor.ts";
 import { mapFor } from "./map.ts";
 import { oneOf, positive } from "./options.ts";
-import { write } from "./output.ts";
+import { standardOutput } from "./output.ts";
 import { listPins, pin, unpin } from "./pin.ts";
-import { REPORT_FORMATS } from "./report.ts";
+import { REPORT_FORMATS, STATES } from "./report.ts";
 import { writeRows } from "./rows.ts";
 
 const CHECK_HELP = `
@@ -128,7 +130,7 @@ export function addSubcommands(
   });
   add("completions", "print a completion script for a shell", (command) => {
     command.argument("<shell>", SHELLS.join(", "), oneOf(SHELLS)).helpOption("-h, --help", "this help")
-      .addHelpText("after", COMPLETIONS_HELP).action((shell) => write(completions(shell, everything())));
+      .addHelpText("after", COMPLETIONS_HELP).action((shell) => standardOutput.write(completions(shell, everything())));
   });
 }
 

@@ -2,10 +2,11 @@
 /** `--interval`: the same query again and again, by programs loaded once. */
 
 import { fstatSync } from "node:fs";
-import type { Libraries, Program } from "../native/program.ts";
+import type { Libraries } from "../native/load.ts";
+import type { Program } from "../native/program.ts";
 import { type Plan, plan, type Query } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
-import { Interrupted, isTerminal, ReaderGone, say, shownAs, write } from "./output.ts";
+import { Interrupted, isTerminal, type Output, outputOf, ReaderGone, say, shownAs } from "./output.ts";
 import { load, type Show, stats } from "./read.ts";
 
 const NEWLINE = 10;
@@ -28,7 +29,7 @@ const FOREVER = Infinity;
  * @throws {Interrupted} a signal came
  * @throws {ReaderGone} a closed pipe
  */
-function deliver(program: Program, bytes: Uint8Array, piece: number): void {
+function deliver(output: Output, program: Program, bytes: Uint8Array, piece: number): void {
   let [interrupted, deadline] = [0, 0];
   for (let at = 0; at < bytes.length;) {
     let end = Math.min(at + piece, bytes.length);
@@ -44,7 +45,7 @@ function deliver(program: Program, bytes: Uint8Array, piece: number): void {
       if (state === "gone") throw interrupted ? new Interrupted(interrupted) : new ReaderGone();
       writable = state === "writable";
     }
-    write(bytes.subarray(at, end), program);
+    output.write(bytes.subarray(at, end));
     at = end;
   }
   if (interrupted) throw new Interrupted(interrupted);
@@ -86,12 +87,12 @@ class Snapshot {
     const encoder = new TextEncoder();
     this.#length = 0;
     if (withHeader) this.#append(encoder.encode(planned.header));
-    for (const chunk of chunks(program, show.format)) {
+    for (const chunk of chunks(program.walk, show.format)) {
       this.#append(chunk);
       const { signal } = program.wait(-1, 0, 0);
       if (signal) throw new Interrupted(signal);
     }
-    if (planned.summary) this.#append(encoder.encode(planned.summary.join(String(program.progress().rows))));
+    if (planned.summary) this.#append(encoder.encode(planned.summary.join(String(program.walk.progress().rows))));
   }
 }
 
@@ -126,8 +127,9 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   const loaded = performance.now();
   program.interrupts();
   const redraw = show.format === "text" && isTerminal(1) && process.env.TERM !== "dumb";
-  const output = fstatSync(1);
-  const piece = output.isFile() || output.isCharacterDevice() && !isTerminal(1) ? Infinity : PIPE_BUF;
+  const status = fstatSync(1);
+  const piece = status.isFile() || status.isCharacterDevice() && !isTerminal(1) ? Infinity : PIPE_BUF;
+  const output = outputOf(program);
   const snapshot = new Snapshot();
   const shown = shownAs(show.format);
   const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
@@ -140,10 +142,10 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
       const { bytes } = snapshot;
       total.walk += performance.now() - begun;
       total.bytes += bytes.length;
-      const progress = program.progress();
+      const progress = program.walk.progress();
       total.rows += progress.rows;
       total.walked += progress.walked;
-      deliver(program, redraw ? screen(bytes, planned, show, pass === 0) : shown(bytes), piece);
+      deliver(output, program, redraw ? screen(bytes, planned, show, pass === 0) : shown(bytes), piece);
       tick = Math.max(tick + 1, Math.ceil((performance.now() - loaded) / show.interval));
     }
   } finally {

@@ -4,7 +4,8 @@
 import { dlopen } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { bun } from "./bun.ts";
-import { type Libraries, libraryOf, type Request } from "./program.ts";
+import { type Libraries, libraryOf } from "./load.ts";
+import type { Request } from "../query/request.ts";
 import { cstring } from "./shim.ts";
 
 const MFD_CLOEXEC = 1;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Network namespaces, by the files that stand for them. */
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { openSync, readdirSync, readlinkSync } from "node:fs";
+import { TaskIterError } from "../errors.ts";
+import { mounts } from "./mounts.ts";
 
 /** The inode number in a link such as `net:[4026531833]`; `undefined` where there is none: the process is gone or a zombie. */
 function inodeOf(link: string): number | undefined {
@@ -23,12 +25,9 @@ function list(folder: string): string[] {
 
 /** The namespaces that are mounted, as `ip netns` and container engines do: inode number and path. */
 function mounted(): [number, string][] {
-  return readFileSync("/proc/self/mountinfo", "utf8").split("\n").flatMap((line): [number, string][] => {
-    // 640 27 0:4 net:[4026532289] /run/netns/blue rw shared:1 - nsfs nsfs rw
-    const match = /^\S+ \S+ \S+ net:\[([0-9]+)\] (\S+) .* - nsfs /.exec(line);
-    if (!match) return [];
-    const path = match[2]!.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
-    return [[Number(match[1]), path]];
+  return mounts().flatMap(({ root, path, type }): [number, string][] => {
+    const inode = /^net:\[([0-9]+)\]$/.exec(root)?.[1];
+    return type === "nsfs" && inode !== undefined ? [[Number(inode), path]] : [];
   });
 }
 
@@ -55,5 +54,30 @@ export function everyNamespace(): string[] {
   return [...paths].sort(([a], [b]) => a - b).map(([, path]) => path);
 }
 
-/** The file of what `--netns` names: a process, or the path of a namespace. */
-export const namespaceFile = (which: string): string => /^[0-9]+$/.test(which) ? `/proc/${which}/ns/net` : which;
+/** The file of the namespace that `--netns` names: by the number of a process, by a path, or `all`, of which the own one is the first. */
+function namespaceFile(which: string): string {
+  if (which === "all") return "/proc/self/ns/net";
+  return /^[0-9]+$/.test(which) ? `/proc/${which}/ns/net` : which;
+}
+
+/**
+ * A descriptor of the namespace that `--netns` names, and its file.
+ *
+ * @throws {TaskIterError} there is no such file or process, or it may not be opened
+ */
+export function openNamespace(which: string): { fd: number; path: string } {
+  const path = namespaceFile(which);
+  try {
+    return { fd: openSync(path, "r"), path };
+  } catch (error) {
+    const { code, errno, message } = error as NodeJS.ErrnoException;
+    const reason = code === "EACCES"
+      ? "not permitted: CAP_SYS_PTRACE is missing for a namespace of other users' processes"
+      : code !== "ENOENT"
+      ? message
+      : path === which
+      ? "no such file"
+      : `there is no process ${which}`;
+    throw new TaskIterError("netns", Math.abs(errno ?? 0), `network namespace ${path}: ${reason}`);
+  }
+}

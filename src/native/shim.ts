@@ -4,6 +4,8 @@
  * `bun.ts`, `deno.ts` and `node.ts` are those runtimes.
  */
 
+import { type Step, TaskIterError } from "../errors.ts";
+
 /** How a value crosses: `bytes` is a buffer's address (`null` for NULL), `handle` an opaque pointer, `text` a C string returned. */
 export type Type = "u32" | "i32" | "bytes" | "handle" | "text" | "void";
 
@@ -26,8 +28,8 @@ export const functions = {
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path
   program_size: { parameters: ["handle"], result: "i32" },
   pinned: { parameters: ["bytes", "bytes", "u32"], result: "i32" }, // const char *path, char *out, size
-  interrupts: { parameters: [], result: "i32" },
-  wait: { parameters: ["i32", "u32", "i32"], result: "i32" }, // fd, bytes, us
+  interrupts: { parameters: ["handle"], result: "i32" },
+  wait: { parameters: ["handle", "i32", "u32", "i32"], result: "i32" }, // fd, bytes, us
   error: { parameters: ["handle"], result: "text" },
   log: { parameters: ["handle"], result: "text" },
   free: { parameters: ["handle"], result: "void" },
@@ -55,6 +57,12 @@ export type Shim = {
 export interface Runtime {
   /** The functions of the library at `path`. Throws when it cannot be loaded. */
   open(path: string): Shim;
+}
+
+/** `result`, where it is not a negative errno. @throws {TaskIterError} the shim's own words for the failure of `step` */
+export function check(shim: Shim, handle: Handle, step: Step, result: number): number {
+  if (result >= 0) return result;
+  throw new TaskIterError(step, -result, shim.error(handle), shim.log(handle));
 }
 
 /** A C string. */

@@ -4,7 +4,7 @@
  * of the executable neither plans them nor loads what plans (scripts/build.ts).
  */
 
-import { FORMATS } from "../native/program.ts";
+import { FORMATS } from "./request.ts";
 import { MAP_TYPES, type Plan, plan } from "./plan.ts";
 import { tables } from "./schema.ts";
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Generated from bpf/tables by scripts/generate.ts.
 // deno-fmt-ignore-file
-import type { ColumnType } from "./schema.ts";
+
+/** How a column's value is written, and what it may be compared with. */
+export type ColumnType = "boolean" | "enum" | "frames" | "hex" | "long" | "number" | "signed" | "string" | "symbol";
 
 type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[]];
 export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [

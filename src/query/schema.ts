@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Tables and columns, as bpf/tables declares them. */
 
-import { generated } from "./schema.gen.ts";
+import { type ColumnType, generated } from "./schema.gen.ts";
 
-/** How a column's value is written, and what it may be compared with. */
-export type ColumnType = "number" | "signed" | "boolean" | "hex" | "enum" | "string" | "long" | "symbol" | "frames";
+export type { ColumnType };
 
 /** A column; its place in {@linkcode Table.columns} is its number. */
 export interface Column {

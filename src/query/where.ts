@@ -7,7 +7,7 @@
  */
 
 import { distance } from "fastest-levenshtein";
-import { MAX_TESTS, POOL_SIZE } from "./query.ts";
+import { ACCEPT, MAX_TESTS, POOL_SIZE, REJECT, TEST_ABSENT, TEST_END, TEST_NEGATE, TEST_START } from "./layout.gen.ts";
 import type { Column, Table } from "./schema.ts";
 
 /** Characters shown on each side of an error's place. */
@@ -38,16 +38,6 @@ export class WhereError extends Error {
     return `${visible(this.message)}\n  ${visible(left.join("") + right.join(""))}\n  ${indent}^`;
   }
 }
-
-/** The flags of one comparison (bpf/query.h). */
-const NEGATE = 1;
-const ABSENT = 2;
-const START = 4;
-const END = 8;
-
-/** The jumps that end the list. */
-const ACCEPT = MAX_TESTS;
-const REJECT = MAX_TESTS + 1;
 
 interface Comparison {
   kind: "comparison";
@@ -282,22 +272,22 @@ class Parser {
     const column = this.table.columns[number]!;
     const sign = operator.text as Operator;
     const equality = sign === "==" || sign === "!=";
-    const negate = (sign.startsWith("!") !== negated) ? NEGATE : 0;
+    const negate = (sign.startsWith("!") !== negated) ? TEST_NEGATE : 0;
     if (value.kind === "word" && value.text === "null") {
       if (!equality) this.fail("null is compared with == or !=", operator);
-      return { kind: "comparison", column: number, flags: ABSENT | negate, lo: 0n, hi: 0n, bytes: NOTHING };
+      return { kind: "comparison", column: number, flags: TEST_ABSENT | negate, lo: 0n, hi: 0n, bytes: NOTHING };
     }
     if (isString(column)) {
       if (!equality && !sign.endsWith("~")) this.fail(`${column.name} is a string: == != ~ or !~ compare it`, operator);
       let bytes = value.bytes;
-      let flags = START | END | negate;
+      let flags = TEST_START | TEST_END | negate;
       if (sign.endsWith("~")) {
         const last = bytes.length - 1;
         if (value.stars.some((star) => star !== 0 && star !== last)) {
           this.fail('a * stands only at the start and at the end of a pattern ("\\\\*" is the character itself)', value);
         }
-        if (value.stars.includes(last)) [bytes, flags] = [bytes.subarray(0, -1), flags & ~END];
-        if (value.stars.includes(0)) [bytes, flags] = [bytes.subarray(1), flags & ~START];
+        if (value.stars.includes(last)) [bytes, flags] = [bytes.subarray(0, -1), flags & ~TEST_END];
+        if (value.stars.includes(0)) [bytes, flags] = [bytes.subarray(1), flags & ~TEST_START];
       }
       return { kind: "comparison", column: number, flags, lo: 0n, hi: 0n, bytes };
     }
@@ -307,7 +297,7 @@ class Parser {
     }
     const bias = column.type === "signed" ? SIGNED_BIAS : 0n;
     const [lo, hi, inverse] = interval(sign, this.number(column, value) + bias);
-    return { kind: "comparison", column: number, flags: (inverse !== negated) ? NEGATE : 0, lo, hi, bytes: NOTHING };
+    return { kind: "comparison", column: number, flags: (inverse !== negated) ? TEST_NEGATE : 0, lo, hi, bytes: NOTHING };
   }
 
   number(column: Column, value: Token): bigint {
@@ -371,7 +361,7 @@ export function equals(table: Table, column: string, value: string): Expression 
   const number = table.columns.findIndex(({ name }) => name === column);
   const bytes = new TextEncoder().encode(value);
   if (isString(table.columns[number]!)) {
-    return { kind: "comparison", column: number, flags: START | END, lo: 0n, hi: 0n, bytes };
+    return { kind: "comparison", column: number, flags: TEST_START | TEST_END, lo: 0n, hi: 0n, bytes };
   }
   return { kind: "comparison", column: number, flags: 0, lo: BigInt(value), hi: BigInt(value), bytes: NOTHING };
 }

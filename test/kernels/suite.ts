@@ -14,10 +14,12 @@ import fs from "node:fs";
 import net from "node:net";
 import { before, release } from "../../src/native/kernel.ts";
 import { bun } from "../../src/native/bun.ts";
-import { type Format, type Libraries, Program, TaskIterError } from "../../src/native/program.ts";
+import type { Format } from "../../src/query/request.ts";
+import { type Libraries, load as loadProgram } from "../../src/native/load.ts";
+import { TaskIterError } from "../../src/errors.ts";
 import { cstring } from "../../src/native/shim.ts";
 import { plan, type Query } from "../../src/query/plan.ts";
-import { MAX_TESTS } from "../../src/query/query.ts";
+import { MAX_TESTS } from "../../src/query/layout.gen.ts";
 import { type Column, type Table, tables } from "../../src/query/schema.ts";
 import { chunks } from "../../src/stream.ts";
 import type { Result } from "./result.ts";
@@ -82,16 +84,16 @@ function read(query: Query, format: Format, way: "light" | "libbpf", record = fa
   const libbpf = way === "libbpf";
   let program;
   try {
-    program = Program.load(libraries, { ...request, libbpf, verbose: record && "numbers" });
+    program = loadProgram(libraries, { ...request, libbpf, verbose: record && "numbers" });
   } catch (error) {
     if (!(error instanceof TaskIterError) || error.step !== "load") throw error;
-    program = Program.load(libraries, { ...request, libbpf, verbose: true }); // fails again, with the whole log;
+    program = loadProgram(libraries, { ...request, libbpf, verbose: true }); // fails again, with the whole log;
   }
   using loaded = program;
   const milliseconds = performance.now() - began;
   const decoder = new TextDecoder();
   let text = "";
-  for (const chunk of chunks(loaded, format)) text += decoder.decode(chunk, { stream: true });
+  for (const chunk of chunks(loaded.walk, format)) text += decoder.decode(chunk, { stream: true });
   if (record) {
     const processed = Number(/processed (\d+) insns/.exec(loaded.log)?.[1] ?? 0);
     report({ kind: "load", table: table.name, format, way, processed, size: loaded.size / 8, milliseconds });

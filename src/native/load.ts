@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** From a request to a program in the kernel: by a light skeleton, or by libbpf on kernels that cannot run one. */
+
+import { E2BIG, EMFILE, ENFILE, EOPNOTSUPP, TaskIterError } from "../errors.ts";
+import { LAYOUT } from "../query/query.ts";
+import type { Request } from "../query/request.ts";
+import { before, hasBtf, kernelHas, release } from "./kernel.ts";
+import { Program } from "./program.ts";
+import { check, cstring, type Shim } from "./shim.ts";
+import { Walk } from "./walk.ts";
+
+/** Opens a library by its name; `needs` are the libraries that it needs, in the order of need. */
+export type Libraries = (name: string, needs?: readonly string[]) => Shim;
+
+type Library = Pick<Request, "table" | "format" | "plain" | "narrowed">;
+
+/** The library that holds the light skeleton for `request`. */
+export const libraryOf = ({ table, format, plain, narrowed }: Library): string =>
+  `${table}.${format}${plain || narrowed ? ".plain" : ""}.so`;
+
+const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
+
+/**
+ * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
+ * (9495a5b731fc, "bpf: Fix iter/task tid filtering").
+ */
+const findsThreads = (): boolean => !before(release(), "6.12");
+
+/** Whether programs can have symbols as strings, by bpf_snprintf. Without BTF the load will say what is missing. */
+const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() || kernelHas()("BPF_FUNC_snprintf");
+
+/**
+ * Opens, configures, loads and attaches.
+ *
+ * @throws {TaskIterError} a step was refused
+ */
+export function load(libraries: Libraries, request: Request): Program {
+  if (request.compared !== undefined && !comparesSymbols()) {
+    // The program would find every symbol absent (bpf/symbol.h), and no row.
+    throw new TaskIterError(
+      "configure",
+      EOPNOTSUPP,
+      `kernel ${release()} cannot compare the symbols of ${request.compared} (Linux 5.13 or later): leave that column out of --where`,
+    );
+  }
+  if (!request.libbpf) {
+    try {
+      return start(libraries(libraryOf(request)), request, true);
+    } catch (error) {
+      if (request.narrowed && error instanceof TaskIterError && error.step === "attach" && error.errno === E2BIG) {
+        return load(libraries, { ...request, narrowed: undefined });
+      }
+      // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
+      if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
+      // libbpf takes more descriptors, and would fail for a reason less clear.
+      if (error.errno === EMFILE || error.errno === ENFILE) throw error;
+    }
+  }
+  return start(libraries("libbpf.so", NEEDED_BY_LIBBPF), request, false);
+}
+
+function start(shim: Shim, request: Request, light: boolean): Program {
+  const version = shim.version();
+  if (version !== LAYOUT) {
+    const [have, want] = [version, LAYOUT].map((layout) => `${layout >>> 16} of ${layout & 0xffff} bytes`);
+    throw new TaskIterError("open", 0, `the library's query layout is ${have}, this program's ${want}: build both anew`);
+  }
+  const handle = shim.open(cstring(`${request.table.replaceAll("-", "_")}_${request.format}`));
+  if (!handle) throw new TaskIterError("open", 0, "no memory");
+  const verbosity = request.verbose === "numbers" ? 4 : request.verbose ? 1 : 0;
+  try {
+    const query = light && request.narrowed || request.query;
+    check(shim, handle, "configure", shim.configure(handle, query, query.length, verbosity));
+    check(shim, handle, "load", shim.load(handle));
+    const log = request.verbose ? shim.log(handle) : "";
+    const map = request.map ?? 0;
+    const tid = request.tid && findsThreads() ? request.tid : 0;
+    let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, tid, map);
+    // Before 6.1 a walk has no arguments.
+    if (result === -E2BIG && !map && query === request.query) result = shim.attach(handle, 0, 0, 0);
+    check(shim, handle, "attach", result);
+    return new Program(shim, handle, light, log, new Walk(shim, handle, request.netns));
+  } catch (error) {
+    shim.free(handle);
+    throw error;
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** What the native side is asked to load and read. */
+
+/** How a row is written; each has a program of its own. */
+export type Format = "text" | "csv" | "json" | "jsonl";
+export const FORMATS: readonly Format[] = ["text", "csv", "json", "jsonl"];
+
+/** A program to load. */
+export interface Request {
+  table: string;
+  format: Format;
+  /** The constant query (`encode`). */
+  query: Uint8Array;
+  /** It asks for columns shown by default and has no predicate: a smaller program answers it. */
+  plain?: boolean | undefined;
+  /** A column of symbols that the predicate compares, which not every kernel can. */
+  compared?: string | undefined;
+  /** Narrow the walk to a process or thread where the kernel can (Linux 6.1); the query's predicate must say it too. */
+  pid?: number | undefined;
+  tid?: number | undefined;
+  /** The query without its predicate, where that says nothing but `pid` and the plain program answers the rest. */
+  narrowed?: Uint8Array | undefined;
+  /** The BPF map whose elements are read, by its ID. */
+  map?: number | undefined;
+  /** The network namespace to walk, a path or a process's ID; `all` for all of them; the current one otherwise. */
+  netns?: string | undefined;
+  /** Walk the tree of control groups. */
+  cgroups?: boolean | undefined;
+  /** Keep the verifier's log; or of it only the line with the numbers, which costs next to nothing. */
+  verbose?: boolean | "numbers" | undefined;
+  /** Take no other way of loading than by libbpf, as on a kernel that cannot run a light skeleton; or, `false`, than by that. */
+  libbpf?: boolean | undefined;
+}
