@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import type { Libraries } from "../native/load.ts";
 import { TaskIterError, UsageError } from "../errors.ts";
 import type { Shim } from "../native/shim.ts";
-import { type Plan, plan, type Query } from "../query/plan.ts";
+import { type Plan, plan } from "../query/plan.ts";
 import { nearest, WhereError } from "../query/where.ts";
 import { chunks } from "../stream.ts";
 import { OutputError, ReaderGone, say, standardOutput } from "./output.ts";
