@@ -4,8 +4,8 @@
  *
  * Each is built alone, -DFLOOR_NAME. `query` and `progress` are there because the shim, which loads it, sets them.
  */
-#include "../bpf/kernel.h"
-#include "../bpf/query.h"
+#include "../bpf/engine/kernel.h"
+#include "../bpf/engine/query.h"
 #include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "GPL";

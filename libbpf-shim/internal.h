@@ -4,7 +4,7 @@
 #define TASK_ITER_INTERNAL_H
 
 #include "shim.h"
-#include "../bpf/query.h"
+#include "../bpf/engine/query.h"
 
 #define LOG_SIZE (16u << 20)
 

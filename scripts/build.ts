@@ -119,7 +119,7 @@ const { debian, gnu } = ARCHITECTURES[architecture];
 const settings = foreign(architecture)
   ? [`ARCH=${gnu}`, `ROOT=${unpacked("bookworm", debian, ["libbpf1", "libelf1", "zlib1g"])}`]
   : [];
-run("make", ["-s", "-C", "libbpf-shim", `-j${availableParallelism()}`, ...settings]);
+for (const folder of ["bpf", "libbpf-shim"]) run("make", ["-s", "-C", folder, `-j${availableParallelism()}`, ...settings]);
 run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
 
 if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
  * Makes what is generated from bpf, by the C compiler: src/query/schema.gen.ts and README's table of tables from bpf/tables,
- * src/query/layout.gen.ts from bpf/query.h.
+ * src/query/layout.gen.ts from bpf/engine/query.h.
  */
 
 import { execFileSync } from "node:child_process";
@@ -14,15 +14,28 @@ const includes = [`-I/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_
 
 type Description = [string, string, string, string, string, unknown[][]];
 
-/** The description of one table: the preprocessor writes JSON with a number where each list ends. */
+/**
+ * The description of one table, which the preprocessor writes between two marks: JSON, with a number where each list ends.
+ *
+ * @throws {Error} the file has no TABLE, or its text is not JSON; the message names the file
+ */
 function describe(file: string): Description {
-  const text = execFileSync("clang-19", ["-E", "-P", "-DDESCRIBE", file], {
-    cwd: new URL("bpf/tables/", root),
-    encoding: "utf8",
-  });
-  const json = text.replace(/"\s+"/g, "").replace(/,\s*0\s*\]/g, "]").replace(/\[\s*0\s*\]/g, "[]").trim().replace(/,$/, "");
-  const [name, iterator, since, plural, doc, columns] = JSON.parse(json) as Description;
-  for (const column of columns) column[5] ??= [];
+  const flags = ["-E", "-P", "-DDESCRIBE", '-DFORMAT_HEADER="../formats/json.h"', "-DFORMAT_JSON", "--target=bpf", ...includes];
+  const preprocessed = execFileSync("clang-19", [...flags, file], { cwd: new URL("bpf/tables/", root), encoding: "utf8" });
+  const text = /DESCRIPTION_BEGIN\s+([^]*?)\s+DESCRIPTION_END/.exec(preprocessed)?.[1];
+  if (text === undefined) throw new Error(`bpf/tables/${file}: no TABLE(...) after its COLUMNS`);
+  const json = text.replace(/"\s+"/g, "").replace(/,\s*0\s*\]/g, "]").replace(/\[\s*0\s*\]/g, "[]");
+  let description;
+  try {
+    description = JSON.parse(json) as Description;
+  } catch (error) {
+    throw new Error(`bpf/tables/${file}: TABLE and COLUMNS do not describe a table: ${(error as Error).message}`);
+  }
+  const [name, iterator, since, plural, doc, columns] = description;
+  for (const column of columns) {
+    column[1] = column[1] === 1; // C's true and false are macros
+    column[5] ??= [];
+  }
   return [name, iterator, since, plural, doc, columns];
 }
 
@@ -51,9 +64,9 @@ function schema(): string {
   return lines.join("\n") + "\n];\n";
 }
 
-/** The numbers that the C compiler computes for these expressions over bpf/query.h. */
+/** The numbers that the C compiler computes for these expressions over bpf/engine/query.h. */
 function evaluate(expressions: readonly string[]): number[] {
-  const source = `#include "query.h"\nconst unsigned long long values[] = { ${expressions.join(", ")} };\n`;
+  const source = `#include "engine/query.h"\nconst unsigned long long values[] = { ${expressions.join(", ")} };\n`;
   const assembly = execFileSync("clang-19", ["--target=bpf", ...includes, "-S", "-x", "c", "-o", "-", "-"], {
     cwd: new URL("bpf/", root),
     input: source,
@@ -61,14 +74,14 @@ function evaluate(expressions: readonly string[]): number[] {
   });
   const numbers = [...assembly.matchAll(/^\s*\.quad\s+(-?[0-9]+)/gm)].map(([, number]) => Number(number));
   if (numbers.length !== expressions.length) {
-    throw new Error(`bpf/query.h: ${numbers.length} values for ${expressions.length} names`);
+    throw new Error(`bpf/engine/query.h: ${numbers.length} values for ${expressions.length} names`);
   }
   return numbers;
 }
 
-/** The limits and flags of bpf/query.h, and where the fields of its structures are. */
+/** The limits and flags of bpf/engine/query.h, and where the fields of its structures are. */
 function layout(): string {
-  const text = readFileSync(new URL("bpf/query.h", root), "utf8").replace(/\/\*[^]*?\*\//g, "");
+  const text = readFileSync(new URL("bpf/engine/query.h", root), "utf8").replace(/\/\*[^]*?\*\//g, "");
   const names = [
     ...[...text.matchAll(/^#define (\w+) /gm)],
     ...[...text.matchAll(/^enum \{([^}]*)\};/gm)].flatMap(([, list]) => [...list!.matchAll(/(\w+) =/g)]),
@@ -87,7 +100,7 @@ function layout(): string {
   const values = evaluate(expressions);
   const lines = [
     "// SPDX-License-Identifier: BSD-2-Clause",
-    "// Generated from bpf/query.h by scripts/generate.ts.",
+    "// Generated from bpf/engine/query.h by scripts/generate.ts.",
     "// deno-fmt-ignore-file",
     ...names.map((name) => `export const ${name} = ${values.shift()};`),
   ];

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** How the house is built: who imports whom, and the C library as TypeScript declares it. */
 
-import { deepStrictEqual as equal, ok } from "node:assert";
+import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { globSync, readFileSync } from "node:fs";
 import { functions, type Type } from "../src/native/shim.ts";
-import { root } from "./support.ts";
+import { root, run, TemporaryFolder } from "./support.ts";
 
 /** The modules of src that each module of src imports, for values or types. */
 const imports = new Map(
@@ -71,4 +71,69 @@ Deno.test("shim.ts declares the functions of shim.h, with their parameters and r
   });
   equal(declared.length, header.match(/^EXPORT /gm)!.length);
   equal(Object.fromEntries(declared), functions);
+});
+
+/** A table of threads, as a stranger writes the first one. */
+const TABLE = `#define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(comm))
+#include "engine/table.h"
+#include "subjects/task.h"
+
+#define COLUMNS(COL, MORE) \\
+	COL(pid, U64, 8, PID_OF(task), "Process ID.") \\
+	COL(comm, STR, 16, comm_of(task), "Name.") \\
+	COL(prio, S64, 4, task->prio, "Priority.")
+
+TABLE(threads, "task", "5.8", "threads", "Threads.")
+
+SEC("iter/task")
+int dump(struct bpf_iter__task *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+
+	if (!task)
+		return 0;
+	START_TASK_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
+	return 0;
+}
+`;
+
+Deno.test("a table with a walk that is not started, or columns that are misplaced, does not compile", () => {
+  using folder = new TemporaryFolder();
+  const compile = (source: string) =>
+    run("clang-19", [
+      "--target=bpf",
+      "-mcpu=v3",
+      "-O2",
+      "-g",
+      "-DARCH_x86_64",
+      "-DFORMAT_JSON",
+      '-DFORMAT_HEADER="../formats/json.h"',
+      `-I${root}bpf`,
+      `-I/usr/include/${Deno.build.arch}-linux-gnu`,
+      ...["-x", "c", "-c", "-", "-o", `${folder.path}/table.o`],
+    ], { input: source });
+  const { status, stderr } = compile(TABLE);
+  equal(status, 0, stderr);
+  const wrong: [string, string, RegExp][] = [
+    ["START_TASK_WALK(ctx);", "", /undeclared identifier 'walk_started'/],
+    ["START_TASK_WALK(ctx);", "START_WALK(ctx);", /undeclared identifier 'task_walk_started'/],
+    [
+      "COL(pid,",
+      'COL(tid, U64, 8, TID_OF(task), "Thread ID.") COL(pid,',
+      /another column stands before or between those of OWNER/,
+    ],
+    [
+      "COL(comm,",
+      'COL(tid, U64, 8, TID_OF(task), "Thread ID.") COL(comm,',
+      /another column stands before or between those of OWNER/,
+    ],
+  ];
+  for (const [right, instead, message] of wrong) {
+    const { status, stderr } = compile(TABLE.replace(right, instead));
+    equal(status, 1, instead);
+    match(stderr, message);
+  }
 });

@@ -6,7 +6,7 @@
  * random. After each of these no descriptor is left. Prints a line of JSON; a check that fails, and what a sanitizer finds, end it with a message.
  */
 #include "../libbpf-shim/shim.h"
-#include "../bpf/query.h"
+#include "../bpf/engine/query.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

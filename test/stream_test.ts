@@ -106,7 +106,7 @@ Deno.test("encode() fills struct query as C lays it out", () => {
   const members = ["lo", "hi", "offset", "length", "column", "flags", "next[0]", "next[1]"];
   const program = `#include <stdio.h>
     #include <stddef.h>
-    #include "${root}bpf/query.h"
+    #include "${root}bpf/engine/query.h"
     int main(void) { printf("{\\"size\\": %zu", sizeof(struct query));
     ${fields.map((field) => `printf(", \\"${field}\\": %zu", offsetof(struct query, ${field}));`).join("\n")}
     ${members.map((member) => `printf(", \\".${member}\\": %zu", offsetof(struct test, ${member}));`).join("\n")}

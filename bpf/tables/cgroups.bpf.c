@@ -6,8 +6,8 @@
  * earlier ones have shown. A walk goes down before it goes on, and siblings are in the order of their serial numbers, so the
  * serial numbers from the root to a group say where in the walk it is, whatever has come or gone since.
  */
-#include "../table.h"
-#include "../cgroup.h"
+#include "../engine/table.h"
+#include "../subjects/cgroup.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(id, U64, 10, BPF_CORE_READ(cgroup, kn, id), "ID: the inode number of its folder.") \
@@ -18,8 +18,6 @@
 	MORE(frozen, BOOL, 6, cgroup->flags & CGRP_FROZEN, "Whether it is frozen, and all below it.")
 
 TABLE(cgroups, "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.")
-
-#ifndef DESCRIBE
 
 #define CGRP_FROZEN (1 << 3)
 
@@ -164,17 +162,15 @@ int dump(struct bpf_iter__cgroup *ctx)
 	}
 	if (walk_passing && is_passed(cgroup))
 		return 0;
-	step(ctx->meta);
+	START_WALK(ctx);
 	walk_level = cgroup->level;
 	walk_serials[at_level(walk_level)] = cgroup->self.serial_nr;
 	walk_redo = 0;
-	FILTER;
-	WRITE;
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	if (seq->count == seq->size) {
 		walk_redo = 1;
 		progress.shown = 0;
 	}
 	return 0;
 }
-
-#endif

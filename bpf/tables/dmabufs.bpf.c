@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* dmabufs.bpf.c -- DMA buffers, one row each; this iterator makes no call at its end */
-#include "../table.h"
+#include "../engine/table.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(ino, U64, 10, dmabuf->file->f_inode->i_ino, "Inode number, as fstat gives it for the buffer's descriptors.") \
@@ -9,8 +9,6 @@
 	COL(exporter, STR, 16, string_of(dmabuf->exp_name), "Driver or heap that exports it.")
 
 TABLE(dmabufs, "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).")
-
-#ifndef DESCRIBE
 
 /* NULL cannot be read: absent. */
 #define string_of(string) (bpf_probe_read_kernel_str(source, 256, string) - 1)
@@ -23,10 +21,8 @@ int dump(struct bpf_iter__dmabuf *ctx)
 
 	if (!dmabuf)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

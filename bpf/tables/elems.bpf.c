@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* elems.bpf.c -- elements of one BPF map, one row each */
-#include "../table.h"
-#include "../bytes.h"
+#include "../engine/table.h"
+#include "../subjects/bytes.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(key, BYTES, 16, KEY_BYTES(map, key), "Key, two hexadecimal digits for each byte; cut where it would overfill the row.") \
 	COL(value, BYTES, 32, VALUE_BYTES(map, value, values_of(map)), "Value, likewise; of a per-CPU map, those of all possible CPUs joined by \";\".")
 
 TABLE(elems, "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.")
-
-#ifndef DESCRIBE
 
 static __always_inline u32 values_of(struct bpf_map *map)
 {
@@ -32,10 +30,8 @@ int dump(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!map || !key || !value)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

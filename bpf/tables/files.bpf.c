@@ -2,12 +2,12 @@
 /* files.bpf.c -- open file descriptors, one row each */
 #define SOCKET_FIELD(sk, field) BPF_CORE_READ(sk, field)
 #define OWNER (COLUMN_BIT(comm) | COLUMN_BIT(pid) | COLUMN_BIT(tid))
-#include "../table.h"
-#include "../task.h"
-#include "../socket.h"
-#include "../file.h"
+#include "../engine/table.h"
+#include "../subjects/task.h"
+#include "../subjects/socket.h"
+#include "../subjects/file.h"
 #define SHARED files
-#include "../shared.h"
+#include "../subjects/first_sharer.h"
 
 #define FILE_TYPES(W) W(0, ANON) W(1, FIFO) W(2, CHR) W(4, DIR) W(6, BLK) W(8, REG) W(10, LNK) W(12, SOCK)
 
@@ -20,8 +20,8 @@
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(comm, STR, 16, comm_of(task), "Name of the thread that holds the descriptor table.") \
-	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
-	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
+	COL(pid, U64, 8, PID_OF(task), "Process ID.")                        \
+	COL(tid, U64, 8, TID_OF(task), "Thread ID.")                         \
 	COL(fd, U64, 6, ctx->fd, "File descriptor number.")                  \
 	COL(type, ENUM(FILE_TYPES), 4, type_of(file), "Type of file; ANON is an anonymous inode (epoll, eventfd, bpf ...).") \
 	COL(mode, TOKEN, 4, mode_of(file), "Access: r, w, or - in their place.") \
@@ -42,8 +42,6 @@
 	MORE(state, ENUM(SOCKET_STATES), 11, OF_SOCKET(has_state(sk) ? SOCKET_FIELD(sk, skc_state) : ABSENT), "Of an INET, INET6, UNIX or VSOCK socket, its state.")
 
 TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of every process.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(FILE_TYPES);
 DEFINE_WORDS(PROTOCOLS);
@@ -215,13 +213,10 @@ int dump(struct bpf_iter__task_file *ctx)
 
 	if (!task || !file)
 		return 0;
-	step(ctx->meta);
-	know_reader();
+	START_TASK_WALK(ctx);
 	if (!is_first(task))
 		return 0;
-	FILTER;
-	WRITE;
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* ksyms.bpf.c -- kernel symbols, one row each; without their addresses */
-#include "../table.h"
+#include "../engine/table.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(name, STR, 40, bpf_probe_read_kernel_str(source, bpf_core_field_size(ksym->name), ksym->name) - 1, "Name of the symbol.") \
@@ -8,8 +8,6 @@
 	COL(module, STR, 16, module_of(ksym), "Module that it is in (bpf: a program); none for the kernel itself.")
 
 TABLE(ksyms, "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.")
-
-#ifndef DESCRIBE
 
 /* As /proc/kallsyms: of a module, an exported symbol has a capital letter. */
 static __always_inline long type_of(struct kallsym_iter *ksym)
@@ -57,12 +55,10 @@ int dump(struct bpf_iter__ksym *ctx)
 		return 0;
 	if (is_end(ksym))
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	if (seq->count == seq->size)
 		value_before = 0;	/* it did not fit, and comes again */
 	return 0;
 }
-
-#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* links.bpf.c -- BPF links, one row each */
-#include "../table.h"
+#include "../engine/table.h"
 
 /* The words of bpftool. */
 #define LINK_TYPES(W) W(0, unspec) W(1, raw_tracepoint) W(2, tracing) W(3, cgroup) W(4, iter) W(5, netns) W(6, xdp) \
@@ -14,8 +14,6 @@
 
 TABLE(links, "bpf_link", "5.19", "BPF links", "BPF links: what ties programs to where they run.")
 
-#ifndef DESCRIBE
-
 DEFINE_WORDS(LINK_TYPES);
 
 SEC("iter/bpf_link")
@@ -26,10 +24,8 @@ int dump(struct bpf_iter__bpf_link *ctx)
 
 	if (!link)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* maps.bpf.c -- BPF maps, one row each */
-#include "../table.h"
+#include "../engine/table.h"
 
 /* The words of bpftool. */
 #define MAP_TYPES(W) W(0, unspec) W(1, hash) W(2, array) W(3, prog_array) W(4, perf_event_array) W(5, percpu_hash) \
@@ -24,8 +24,6 @@
 
 TABLE(maps, "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.")
 
-#ifndef DESCRIBE
-
 DEFINE_WORDS(MAP_TYPES);
 
 #define name_of(map) (bpf_probe_read_kernel_str(source, sizeof((map)->name), (map)->name) - 1)
@@ -41,10 +39,8 @@ int dump(struct bpf_iter__bpf_map *ctx)
 
 	if (!map)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* netlink.bpf.c -- netlink sockets, the kernel's own too */
-#include "../table.h"
-#include "../socket.h"
+#include "../engine/table.h"
+#include "../subjects/socket.h"
 
 /* include/uapi/linux/netlink.h */
 #define NETLINK_PROTOCOLS(W)                                                 \
@@ -20,8 +20,6 @@
 	MORE(netns, U64, 10, netns_of(&sk->__sk_common) ?: ABSENT, "Inode number of the network namespace.")
 
 TABLE(netlink, "netlink", "5.8", "netlink sockets", "Netlink sockets.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(NETLINK_PROTOCOLS);
 
@@ -44,10 +42,8 @@ int dump(struct bpf_iter__netlink *ctx)
 	if (!netlink)
 		return 0;
 	sk = &netlink->sk;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* progs.bpf.c -- BPF programs, one row each */
-#include "../table.h"
+#include "../engine/table.h"
 
 /* The words of bpftool. */
 #define PROG_TYPES(W) W(0, unspec) W(1, socket_filter) W(2, kprobe) W(3, sched_cls) W(4, sched_act) W(5, tracepoint) \
@@ -24,8 +24,6 @@
 	MORE(sleepable, BOOL, 9, is_sleepable(prog), "Whether it may sleep.")
 
 TABLE(progs, "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(PROG_TYPES);
 
@@ -84,10 +82,8 @@ int dump(struct bpf_iter__bpf_prog *ctx)
 	if (!prog)
 		return 0;
 	aux = prog->aux;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* routes.bpf.c -- IPv6 routes of all tables */
-#include "../table.h"
-#include "../socket.h"
+#include "../engine/table.h"
+#include "../subjects/socket.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(dst, TOKEN, 24, IPV6_TO_SOURCE(DIRECT, route, fib6_dst.addr), "Destination; :: with prefix_len 0 is the default.") \
@@ -12,8 +12,6 @@
 	COL(flags, HEX, 10, flags_of(route), "Flags, as in /proc/net/ipv6_route (RTF_* bits).")
 
 TABLE(routes, "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.")
-
-#ifndef DESCRIBE
 
 #define DIRECT(pointer, field) ((pointer)->field)
 #define RTF_GATEWAY 2
@@ -63,10 +61,8 @@ int dump(struct bpf_iter__ipv6_route *ctx)
 
 	if (!route)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* sk-storage.bpf.c -- what one BPF map stores for sockets, one row for each socket */
-#include "../table.h"
-#include "../bytes.h"
+#include "../engine/table.h"
+#include "../subjects/bytes.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(ino, U64, 10, inode_of(sk) ?: ABSENT, "Inode number of the socket; none for one without a descriptor (not accepted yet, orphaned).") \
 	COL(value, BYTES, 32, VALUE_BYTES(map, value, 1), "Value, two hexadecimal digits for each byte; cut where it would overfill the row.")
 
 TABLE(sk-storage, "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.")
-
-#ifndef DESCRIBE
 
 /* As in socket.h, whose other functions would be more than a light skeleton holds. A socket lies before its inode. */
 static __always_inline u64 inode_of(struct sock *sk)
@@ -29,10 +27,8 @@ int dump(struct bpf_iter__bpf_sk_storage_map *ctx)
 
 	if (!map || !sk || !value)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

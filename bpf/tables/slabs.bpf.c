@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* slabs.bpf.c -- slab caches, one row each */
-#include "../table.h"
+#include "../engine/table.h"
 
 /* slub.c: the order of a slab's pages above, the number of its objects below */
 #define OO_SHIFT 16
@@ -16,8 +16,6 @@
 
 TABLE(slabs, "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab allocator.")
 
-#ifndef DESCRIBE
-
 SEC("iter/kmem_cache")
 int dump(struct bpf_iter__kmem_cache *ctx)
 {
@@ -26,10 +24,8 @@ int dump(struct bpf_iter__kmem_cache *ctx)
 
 	if (!s)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* sockmap.bpf.c -- the sockets in one BPF map, one row each */
-#include "../table.h"
-#include "../bytes.h"
-#include "../socket.h"
+#include "../engine/table.h"
+#include "../subjects/bytes.h"
+#include "../subjects/socket.h"
 
 /* Unix and vsock sockets have no address here: the number of their family, and no more, is in every socket. */
 #define SOCKMAP_FAMILIES(W) W(1, UNIX) W(2, INET) W(10, INET6) W(40, VSOCK)
@@ -18,8 +18,6 @@
 	MORE(ino, U64, 10, socket_ino(sk->sk_socket) ?: ABSENT, "Inode number of the socket.")
 
 TABLE(sockmap, "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(SOCKMAP_FAMILIES);
 DEFINE_WORDS(SOCKET_STATES);
@@ -42,10 +40,8 @@ int dump(struct bpf_iter__sockmap *ctx)
 
 	if (!map || !key || !sk)
 		return 0;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* stacks.bpf.c -- kernel stacks, one row for each thread */
-#include "../table.h"
-#include "../task.h"
-#include "../frames.h"
+#include "../engine/table.h"
+#include "../subjects/task.h"
+#include "../subjects/frames.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
-	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
-	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
+	COL(pid, U64, 8, PID_OF(task), "Process ID.")                        \
+	COL(tid, U64, 8, TID_OF(task), "Thread ID.")                         \
 	COL(frames, FRAMES, 40, DEPTH, "Kernel stack, innermost frame first: symbol+0xoffset/0xsize.") \
 	MORE(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
 	MORE(depth, COSTLY, 5, DEPTH, "Number of frames, at most 64.")          \
 	MORE(wchan, SYMBOL, 24, symbol_of(frame_at(DEPTH), SYMBOL_NAME), "Kernel function that the thread sleeps in.")
 
 TABLE(stacks, "task", "5.8", "task stacks", "Kernel stacks of all threads.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(TASK_STATES);
 
@@ -32,9 +30,9 @@ DEFINE_WORDS(TASK_STATES);
 		LITERAL("=== Task: ");                                       \
 		put_string(comm_of(task));                                   \
 		LITERAL(" (pid=");                                           \
-		put_u64(pid_of(task));                                       \
+		put_u64(PID_OF(task));                                       \
 		LITERAL(", tid=");                                           \
-		put_u64(tid_of(task));                                       \
+		put_u64(TID_OF(task));                                       \
 		LITERAL(") ===\nStack depth: ");                             \
 		put_u64(DEPTH);                                              \
 		LITERAL(" frames\n");                                        \
@@ -65,17 +63,14 @@ int dump(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
-	step(ctx->meta);
-	know_reader();
-	FILTER;
+	START_TASK_WALK(ctx);
+	RETURN_UNLESS_KEPT;
 #ifdef FORMAT_TEXT
 	if (query.flags & QUERY_BLOCKS) {
 		WRITE_BLOCK;
 		return 0;
 	}
 #endif
-	WRITE;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

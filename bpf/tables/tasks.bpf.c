@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tasks.bpf.c -- threads, one row each, as ps -eLf */
-#include "../table.h"
-#include "../task.h"
-#include "../file.h"
+#include "../engine/table.h"
+#include "../subjects/task.h"
+#include "../subjects/file.h"
 
 /*
  * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light skeleton's is one; where
  * the kernel refuses it, libbpf loads the other, whose command lines are null.
  */
-#if !defined(DESCRIBE) && !defined(BOUNDED_LOOPS) && !defined(PLAIN_QUERY)
+#if !defined(BOUNDED_LOOPS) && !defined(PLAIN_QUERY)
 #define SLEEPABLE 1
 /* Only since 6.4 the verifier wants RCU pointers of a sleepable program locked; that kernel also brought this type. */
 void bpf_rcu_read_lock(void) __attribute__((section(".ksyms"), weak));
@@ -18,20 +18,20 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 #define RCU_UNLOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_unlock(); } while (0)
 #endif
 
-#include "../cgroup.h"
+#include "../subjects/cgroup.h"
 
 #define POLICIES(W) W(0, OTHER) W(1, FIFO) W(2, RR) W(3, BATCH) W(5, IDLE) W(6, DEADLINE) W(7, EXT)
 
 #define COLUMNS(COL, MORE)                                                   \
-	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
-	COL(tid, U64, 8, tid_of(task), "Thread ID.")                         \
-	COL(ppid, U64, 8, ppid_of(task), "Process ID of the parent; 0 where it is outside the pid namespace.") \
+	COL(pid, U64, 8, PID_OF(task), "Process ID.")                        \
+	COL(tid, U64, 8, TID_OF(task), "Thread ID.")                         \
+	COL(ppid, U64, 8, PPID_OF(task), "Process ID of the parent; 0 where it is outside the pid namespace.") \
 	COL(uid, U64, 6, BPF_CORE_READ(task, real_cred, euid.val), "Effective user ID.")    \
 	COL(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
 	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
 	MORE(gid, U64, 6, BPF_CORE_READ(task, real_cred, egid.val), "Effective group ID.")  \
-	MORE(pgid, U64, 8, number_of(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID])), "Process group ID; 0 where it is outside the pid namespace.") \
-	MORE(sid, U64, 8, number_of(BPF_CORE_READ(task, signal, pids[PIDTYPE_SID])), "Session ID; 0 where it is outside the pid namespace.") \
+	MORE(pgid, U64, 8, NUMBER_OF(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID])), "Process group ID; 0 where it is outside the pid namespace.") \
+	MORE(sid, U64, 8, NUMBER_OF(BPF_CORE_READ(task, signal, pids[PIDTYPE_SID])), "Session ID; 0 where it is outside the pid namespace.") \
 	MORE(nice, S64, 4, task->static_prio - 120, "Nice value.")           \
 	MORE(prio, S64, 4, task->prio - 100, "Priority, as in /proc/PID/stat: 0 to 39, negative for real time.") \
 	MORE(policy, ENUM(POLICIES), 8, task->policy, "Scheduling policy.")  \
@@ -59,8 +59,6 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(oom_score_adj, S64, 13, BPF_CORE_READ(task, signal, oom_score_adj), "What is added to its score when memory runs out.")
 
 TABLE(tasks, "task", "5.8", "tasks", "Threads of every process, and the kernel's.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(TASK_STATES);
 DEFINE_WORDS(POLICIES);
@@ -241,11 +239,8 @@ int dump(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
-	step(ctx->meta);
-	know_reader();
-	FILTER;
-	WRITE;
+	START_TASK_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tcp.bpf.c -- TCP sockets, also half-open connections and those in time-wait, which belong to no process */
-#include "../table.h"
-#include "../socket.h"
+#include "../engine/table.h"
+#include "../subjects/socket.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(family, ENUM(FAMILIES), 6, sk->skc_family, "Address family.")    \
@@ -24,8 +24,6 @@
 	MORE(backlog, U64, 7, tcp && LISTENS ? TCP_SOCK->sk_max_ack_backlog : ABSENT, "Of a listener, how many connections may wait to be accepted.")
 
 TABLE(tcp, "tcp", "5.9", "TCP sockets", "TCP sockets.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(FAMILIES);
 DEFINE_WORDS(SOCKET_STATES);
@@ -76,11 +74,9 @@ int dump(struct bpf_iter__tcp *ctx)
 
 	if (!sk)
 		return 0;
-	step(ctx->meta);
+	START_WALK(ctx);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	FILTER;
-	WRITE;
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

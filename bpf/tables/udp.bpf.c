@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* udp.bpf.c -- UDP sockets */
-#include "../table.h"
-#include "../socket.h"
+#include "../engine/table.h"
+#include "../subjects/socket.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(family, ENUM(FAMILIES), 6, common->skc_family, "Address family.") \
@@ -19,8 +19,6 @@
 	MORE(drops, U64, 8, drops_of(sk), "Datagrams dropped, for want of room or for a wrong checksum.")
 
 TABLE(udp, "udp", "5.9", "UDP sockets", "UDP sockets.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(FAMILIES);
 DEFINE_WORDS(SOCKET_STATES);
@@ -43,10 +41,8 @@ int dump(struct bpf_iter__udp *ctx)
 		return 0;
 	sk = &udp->inet.sk;
 	common = &sk->__sk_common;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

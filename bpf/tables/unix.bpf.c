@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* unix.bpf.c -- Unix domain sockets */
-#include "../table.h"
-#include "../socket.h"
+#include "../engine/table.h"
+#include "../subjects/socket.h"
 
 #define UNIX_TYPES(W) W(1, STREAM) W(2, DGRAM) W(5, SEQPACKET)
 
@@ -17,8 +17,6 @@
 	MORE(netns, U64, 10, netns_of(common) ?: ABSENT, "Inode number of the network namespace.")
 
 TABLE(unix, "unix", "5.15", "Unix sockets", "Unix domain sockets.")
-
-#ifndef DESCRIBE
 
 DEFINE_WORDS(UNIX_TYPES);
 DEFINE_WORDS(SOCKET_STATES);
@@ -106,10 +104,8 @@ int dump(struct bpf_iter__unix *ctx)
 		return 0;
 	sk = &un->sk;
 	common = &sk->__sk_common;
-	step(ctx->meta);
-	FILTER;
-	WRITE;
+	START_WALK(ctx);
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

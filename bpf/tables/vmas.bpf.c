@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* vmas.bpf.c -- mappings of every process, one row each, as /proc/PID/maps */
 #define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(comm))
-#include "../table.h"
-#include "../task.h"
-#include "../file.h"
+#include "../engine/table.h"
+#include "../subjects/task.h"
+#include "../subjects/file.h"
 #define SHARED mm
-#include "../shared.h"
+#include "../subjects/first_sharer.h"
 
 #define COLUMNS(COL, MORE)                                                   \
-	COL(pid, U64, 8, pid_of(task), "Process ID.")                        \
+	COL(pid, U64, 8, PID_OF(task), "Process ID.")                        \
 	COL(comm, STR, 16, comm_of(task), "Name of the process.")            \
 	COL(start, HEX, 18, vma->vm_start, "Address of its first byte.")     \
 	COL(end, HEX, 18, vma->vm_end, "Address after its last byte.")       \
@@ -20,8 +20,6 @@
 	MORE(size_kb, U64, 10, vma->vm_end - vma->vm_start >> 10, "Size.")
 
 TABLE(vmas, "task_vma", "5.12", "mappings", "Memory mappings of every process.")
-
-#ifndef DESCRIBE
 
 enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, VM_MAYSHARE = 0x80 };
 
@@ -79,14 +77,11 @@ int dump(struct bpf_iter__task_vma *ctx)
 
 	if (!task || !vma)
 		return 0;
-	step(ctx->meta);
-	know_reader();
+	START_TASK_WALK(ctx);
 	if (!is_first(task))
 		return 0;
 	file = vma->vm_file;
-	FILTER;
-	WRITE;
+	RETURN_UNLESS_KEPT;
+	WRITE_ROW;
 	return 0;
 }
-
-#endif

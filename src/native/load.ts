@@ -36,7 +36,7 @@ const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() |
  */
 export function load(libraries: Libraries, request: Request): Program {
   if (request.compared !== undefined && !comparesSymbols()) {
-    // The program would find every symbol absent (bpf/symbol.h), and no row.
+    // The program would find every symbol absent (bpf/engine/symbol.h), and no row.
     throw new TaskIterError(
       "configure",
       EOPNOTSUPP,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Generated from bpf/query.h by scripts/generate.ts.
+// Generated from bpf/engine/query.h by scripts/generate.ts.
 // deno-fmt-ignore-file
 export const QUERY_VERSION = 1;
 export const MAX_PASSES = 64;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The constant query as bytes: `struct query` of bpf/query.h. */
+/** The constant query as bytes: `struct query` of bpf/engine/query.h. */
 
 import { POOL_SIZE, query as QUERY, QUERY_VERSION, test as TEST } from "./layout.gen.ts";
 import type { Predicate } from "./where.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * The language of `--where`: from text to the flat list of comparisons that bpf/where.h makes.
+ * The language of `--where`: from text to the flat list of comparisons that bpf/engine/where.h makes.
  *
  * A comparison with an absent value does not hold and neither does its negation, as with SQL's null; so `!` is pushed down to the
  * comparisons, and two truth values are enough.

@@ -4,13 +4,12 @@
 #define TASK_ITER_TASK_H
 
 #define TASK_STATES(W) W(0, R) W(1, S) W(2, D) W(3, T) W(4, t) W(5, X) W(6, Z) W(7, P) W(8, I)
-#ifndef DESCRIBE
 
-#include "row.h"
+#include "../engine/row.h"
 
 static u32 reader_level;	/* the depth of the reader's pid namespace, 0 being the initial one */
 
-/* After step(): at a walk's first element; several readers at once may differ, then each time. */
+/* Notes the reader's pid namespace at a walk's first element; where several readers share the program, at every element. */
 static __always_inline void know_reader(void)
 {
 	struct task_struct *reader;
@@ -21,8 +20,8 @@ static __always_inline void know_reader(void)
 	reader_level = BPF_CORE_READ(reader, thread_pid, level);
 }
 
-/* A pid as /proc shows it to the reader: the number in the reader's own pid namespace; 0 where it is outside. */
-static __noinline u32 number_of(struct pid *pid)
+/* A pid as /proc shows it to the reader: the number in the reader's own pid namespace; 0 for a pid outside that namespace. */
+static __noinline u32 number_in_reader(struct pid *pid)
 {
 	u32 level = reader_level, number = 0;
 
@@ -32,14 +31,23 @@ static __noinline u32 number_of(struct pid *pid)
 	return number;
 }
 
+/* Begins the walk of a table that shows numbers of tasks. NUMBER_OF and the macros after it do not compile without this. */
+#define START_TASK_WALK(ctx)                                                 \
+	START_WALK(ctx);                                                     \
+	know_reader();                                                       \
+	const bool task_walk_started = true
+
+#define NUMBER_OF(pid) ({ (void)task_walk_started; number_in_reader(pid); })
+
 /*
- * In the initial namespace, a field of the task. Elsewhere helpers fetch the pointers: for each pointer loaded directly out of a
- * trusted task the verifier of 6.3 and later searches all of the kernel's types up to four times, 0.2 ms each.
+ * In the initial namespace these numbers are fields of the task. In another namespace helpers fetch the pointers: for each pointer
+ * loaded directly out of a trusted task the verifier of 6.3 and later searches all of the kernel's types up to four times, 0.2 ms
+ * each time.
  */
-#define pid_of(task) (reader_level ? number_of(BPF_CORE_READ(task, group_leader, thread_pid)) : (task)->tgid)
-#define tid_of(task) (reader_level ? number_of(BPF_CORE_READ(task, thread_pid)) : (task)->pid)
-#define ppid_of(task)                                                      \
-	(reader_level ? number_of(BPF_CORE_READ(task, real_parent, group_leader, thread_pid)) : BPF_CORE_READ(task, real_parent, tgid))
+#define PID_OF(task) (reader_level ? NUMBER_OF(BPF_CORE_READ(task, group_leader, thread_pid)) : ((void)task_walk_started, (task)->tgid))
+#define TID_OF(task) (reader_level ? NUMBER_OF(BPF_CORE_READ(task, thread_pid)) : ((void)task_walk_started, (task)->pid))
+#define PPID_OF(task)                                                        \
+	(reader_level ? NUMBER_OF(BPF_CORE_READ(task, real_parent, group_leader, thread_pid)) : BPF_CORE_READ(task, real_parent, tgid))
 
 /* In a function of its own, out of which the compiler does not move the access that newer kernels must not see. */
 static __noinline u32 state_before_5_14(struct task_struct___5_13 *task)
@@ -78,8 +86,8 @@ static __always_inline long comm_of(struct task_struct *task)
 }
 
 /*
- * A table with many rows for a task begins with the task's columns (OWNER: their bits). When the row before was the same task's, they
- * are in row[] still, up to owner_end: nothing else of such a table, its predicate neither, may use row[].
+ * A table with many rows for a task begins with the task's columns; OWNER has their bits. When the row before was of the same task,
+ * the text of these columns is still in row[], up to owner_end. So nothing else in such a table, not even the predicate, may use row[].
  */
 u64 owner, owner_ids, owner_comm[2];
 u32 owner_end;
@@ -103,5 +111,4 @@ static __always_inline bool is_owner(struct task_struct *task)
 	return false;
 }
 
-#endif
 #endif

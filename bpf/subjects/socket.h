@@ -10,9 +10,7 @@
 	W(1, ESTABLISHED) W(2, SYN_SENT) W(3, SYN_RECV) W(4, FIN_WAIT1) W(5, FIN_WAIT2) W(6, TIME_WAIT) W(7, CLOSE) \
 	W(8, CLOSE_WAIT) W(9, LAST_ACK) W(10, LISTEN) W(11, CLOSING) W(13, BOUND_INACTIVE)
 
-#ifndef DESCRIBE
-
-#include "table.h"
+#include "../engine/table.h"
 #include <bpf/bpf_endian.h>
 
 enum {
@@ -242,5 +240,4 @@ static __always_inline u32 send_bytes(struct sock *sk)
 	return sk->sk_wmem_alloc.refs.counter - 1;
 }
 
-#endif
 #endif

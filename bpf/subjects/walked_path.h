@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* path.h -- what bpf_d_path says, for kernels before 5.12, which do not let an iterator call it (fs/d_path.c) */
-#ifndef TASK_ITER_PATH_H
-#define TASK_ITER_PATH_H
+/* walked_path.h -- the path that bpf_d_path gives, for kernels before 5.12, which do not let an iterator call bpf_d_path (fs/d_path.c) */
+#ifndef TASK_ITER_WALKED_PATH_H
+#define TASK_ITER_WALKED_PATH_H
 
-#include "row.h"
+#include "../engine/row.h"
 
 #define PATH_LEVELS 1024	/* and no path for what is deeper */
 #define PATH_NAME 256		/* NAME_MAX and a NUL */

@@ -2,10 +2,9 @@
 /* cgroup.h -- paths of control groups, as /proc/PID/cgroup shows them to the reader */
 #ifndef TASK_ITER_CGROUP_H
 #define TASK_ITER_CGROUP_H
-#ifndef DESCRIBE
 
-#include "row.h"
-#include "symbol.h"
+#include "../engine/row.h"
+#include "../engine/symbol.h"
 
 #define CGROUP_LEVELS 1024	/* and no path for what is deeper */
 #define CGROUP_NAME 256		/* NAME_MAX and a NUL */
@@ -122,5 +121,4 @@ GLOBAL int cgroup_path(u64 address)
 	return path_length;
 }
 
-#endif
 #endif

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * shared.h -- what threads share is shown once
+ * first_sharer.h -- the first of the threads that share files or memory, so that rows of what they share are shown once
  *
  * The kernel's walk over files and mappings leaves out threads that have the file table of their leader. A leader that has
  * exited has none, so every thread comes, each with the same rows. SHARED is the field of task_struct that they share: the
  * rows are those of the first thread that has it.
  */
-#ifndef TASK_ITER_SHARED_H
-#define TASK_ITER_SHARED_H
-#ifndef DESCRIBE
+#ifndef TASK_ITER_FIRST_SHARER_H
+#define TASK_ITER_FIRST_SHARER_H
 
-#include "row.h"
-#include "symbol.h"
+#include "../engine/row.h"
+#include "../engine/symbol.h"
 
 /* Threads without it that are passed over, before all are shown. */
 #ifdef BOUNDED_LOOPS
@@ -63,5 +62,4 @@ static __always_inline bool is_first(struct task_struct *task)
 	return !first || first == ADDRESS(task);
 }
 
-#endif
 #endif

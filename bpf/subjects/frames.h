@@ -11,9 +11,7 @@
 
 #define MAX_FRAMES 64	/* as /proc/PID/stack */
 
-#ifndef DESCRIBE
-
-#include "symbol.h"
+#include "../engine/symbol.h"
 
 u64 frames[MAX_FRAMES];
 
@@ -324,5 +322,4 @@ GLOBAL int frames_to_source(u32 depth)
 		LIST_END;                                                    \
 	}
 
-#endif
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * table.h -- turns a table's list of columns into its program, or (-DDESCRIBE) into its description
+ * table.h -- turns a table's list of columns into its program and, for the generator, into its description
  *
  * A table defines COLUMNS(COL, MORE): COL for a column shown by default, MORE for one shown when asked for.
  *
@@ -16,7 +16,8 @@
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
  *
- * FILTER leaves the program when the predicate does not hold; WRITE writes the row.
+ * The walk begins with START_WALK, or with START_TASK_WALK (task.h) where the table shows pids; then RETURN_UNLESS_KEPT leaves the
+ * program when the predicate does not hold, and WRITE_ROW writes the row. The last two do not compile without the first.
  *
  * With -DPLAIN_QUERY the program knows nothing but the columns shown by default and no predicate. The verifier drops what a query does
  * not need, but only after the kernel has relocated and checked it: the programs of files and tasks load in a third of the time.
@@ -24,8 +25,14 @@
 #ifndef TASK_ITER_TABLE_H
 #define TASK_ITER_TABLE_H
 
-#ifdef DESCRIBE
+#include "where.h"
+#include "symbol.h"
+#include "turn.h"
 
+/*
+ * With -DDESCRIBE the preprocessor prints the table's description between two marks, where scripts/generate.ts cuts it out:
+ * src/query/schema.gen.ts is made from these.
+ */
 #define DESCRIBE_WORD(number, word) [number, #word],
 #define TYPE_U64 "number", 0
 #define TYPE_COSTLY "number", 0
@@ -39,18 +46,26 @@
 #define TYPE_SYMBOL "symbol", 0
 #define TYPE_FRAMES "frames", 0
 #define TYPE_BYTES "long", 0
-#define DESCRIBE_COL(name, type, width, expression, doc) [#name, true, width, doc, TYPE_##type],
-#define DESCRIBE_MORE(name, type, width, expression, doc) [#name, false, width, doc, TYPE_##type],
-/* TABLE(name, "iterator", "since", "plural", "doc") COLUMNS: src/query/schema.gen.ts is made from this */
-#define TABLE(name, iterator, since, plural, doc) [#name, iterator, since, plural, doc, [COLUMNS(DESCRIBE_COL, DESCRIBE_MORE) 0]],
+#define DESCRIBE_COL(name, type, width, expression, doc) [#name, 1, width, doc, TYPE_##type],
+#define DESCRIBE_MORE(name, type, width, expression, doc) [#name, 0, width, doc, TYPE_##type],
 
+/* TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS */
+#ifdef DESCRIBE
+#define TABLE(name, iterator, since, plural, doc)                            \
+	DESCRIPTION_BEGIN [#name, iterator, since, plural, doc, [COLUMNS(DESCRIBE_COL, DESCRIBE_MORE) 0]] DESCRIPTION_END
 #else
+#define TABLE(name, iterator, since, plural, doc)                            \
+	enum { COLUMNS(COLUMN_NUMBER, COLUMN_NUMBER) };                      \
+	ASSERT_OWNER
+#endif
 
-#include "where.h"
-#include "symbol.h"
-#include "turn.h"
+/* The row's beginning is kept from one row to the next: the owner's columns have to be the first ones, without a gap (task.h). */
+#ifdef OWNER
+#define ASSERT_OWNER _Static_assert((OWNER & (OWNER + 1)) == 0, "another column stands before or between those of OWNER");
+#else
+#define ASSERT_OWNER
+#endif
 
-#define TABLE(name, iterator, since, plural, doc) enum { COLUMNS(COLUMN_NUMBER, COLUMN_NUMBER) };
 #define COLUMN_NUMBER(name, type, width, expression, doc) COLUMN_##name,
 #define COLUMN_BIT(name) (1ull << COLUMN_##name)
 
@@ -129,7 +144,7 @@ struct word {
 #define BIT_COST_2(name, type, width, expression, doc) | (COST_##type == 2 ? COLUMN_BIT(name) : 0)
 
 /* Nothing is computed when cheaper columns have decided: no, whatever the others are; or yes, whatever they are. */
-#define FILTER_COST(cost)                                                    \
+#define RETURN_AFTER_COST(cost)                                                    \
 	if (query.where & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) && !(made && decide(truth))) { \
 		COLUMNS(WHERE_COST_##cost, WHERE_COST_##cost)                \
 		if (!decide(truth | ~made))                                  \
@@ -137,14 +152,15 @@ struct word {
 	}
 
 #ifdef PLAIN_QUERY
-#define FILTER do { } while (0)
+#define RETURN_UNLESS_KEPT (void)walk_started
 #else
-#define FILTER                                                               \
+#define RETURN_UNLESS_KEPT                                                   \
 	do {                                                                 \
+		(void)walk_started;                                          \
 		u64 truth = 0, made = 0;                                     \
-		FILTER_COST(0)                                               \
-		FILTER_COST(1)                                               \
-		FILTER_COST(2)                                               \
+		RETURN_AFTER_COST(0)                                               \
+		RETURN_AFTER_COST(1)                                               \
+		RETURN_AFTER_COST(2)                                               \
 	} while (0)
 #endif
 
@@ -317,8 +333,9 @@ u32 row_flushed;
 	} while (0)
 
 /* Nothing to write is a count: rows are counted all the same. */
-#define WRITE                                                                \
+#define WRITE_ROW                                                            \
 	do {                                                                 \
+		(void)walk_started;                                          \
 		progress.shown = 1;                                          \
 		if (!query.pass[0])                                          \
 			return 0;                                            \
@@ -336,8 +353,11 @@ u32 row_flushed;
 		FLUSH;                                                       \
 	} while (0)
 
-/* Once per element, before anything is kept in a global. */
-#define step(meta) TAKE_TURN; count_element(meta)
+/* Begins the work on an element, before anything is kept in a global. */
+#define START_WALK(ctx)                                                      \
+	TAKE_TURN;                                                           \
+	count_element((ctx)->meta);                                          \
+	const bool walk_started = true
 
 /* The kernel runs the program again for an element whose row did not fit. */
 static __always_inline void count_element(struct bpf_iter_meta *meta)
@@ -352,5 +372,4 @@ static __always_inline void count_element(struct bpf_iter_meta *meta)
 	progress.shown = 0;
 }
 
-#endif
 #endif

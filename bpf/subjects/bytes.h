@@ -7,10 +7,9 @@
  */
 #ifndef TASK_ITER_BYTES_H
 #define TASK_ITER_BYTES_H
-#ifndef DESCRIBE
 
-#include "row.h"
-#include "table.h"
+#include "../engine/row.h"
+#include "../engine/table.h"
 
 /* What put_bytes() writes, besides the address of the first. Not static: one that has only two values would be narrowed to a byte,
  * which its BTF does not say. */
@@ -204,5 +203,4 @@ GLOBAL int bytes_to_source(u64 address)
 		ADDRESS(value);                                              \
 	})
 
-#endif
 #endif

@@ -2,10 +2,9 @@
 /* file.h -- what several tables say of a file */
 #ifndef TASK_ITER_FILE_H
 #define TASK_ITER_FILE_H
-#ifndef DESCRIBE
 
-#include "row.h"
-#include "symbol.h"
+#include "../engine/row.h"
+#include "../engine/symbol.h"
 
 #define SOCKFS_MAGIC 0x534f434b
 #define PIPEFS_MAGIC 0x50495045
@@ -19,7 +18,7 @@
 #endif
 
 #ifdef BOUNDED_LOOPS
-#include "path.h"
+#include "walked_path.h"
 #else
 #define walked_path(file) (-1)
 #endif
@@ -41,5 +40,4 @@ static __always_inline long device_of(u32 dev)
 	return source_number(at + 1, dev & 0xfffff);
 }
 
-#endif
 #endif
