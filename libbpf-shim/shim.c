@@ -82,9 +82,10 @@ int task_iter_load(struct task_iter *it)
 	sigfillset(&blocked);
 	for (size_t i = 0; i < sizeof(let_through) / sizeof(let_through[0]); i++)
 		sigdelset(&blocked, let_through[i]);
-	pthread_sigmask(SIG_BLOCK, &blocked, &before);
+	/* Of this thread alone, as pthread_sigmask, which is in another library before glibc 2.32. */
+	sigprocmask(SIG_BLOCK, &blocked, &before);
 	error = loader_load(it);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return error < 0 ? fail(it, "load", -error) : 0;
 }
 

@@ -73,6 +73,15 @@ Deno.test("shim.ts declares the functions of shim.h, with their parameters and r
   equal(Object.fromEntries(declared), functions);
 });
 
+Deno.test("the libraries of light skeletons need no newer glibc than Bun does", () => {
+  const folder = `${root}build/${Deno.build.arch}/`;
+  const libraries = globSync("*.so", { cwd: folder }).filter((name) => name !== "libbpf.so").map((name) => folder + name);
+  ok(libraries.length > 100);
+  const { stdout } = run("objdump", ["-T", ...libraries]);
+  const versions = [...stdout.matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+  equal(Math.max(...versions), 17);
+});
+
 /** A table of threads, as a stranger writes the first one. */
 const TABLE = `#define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(comm))
 #include "engine/table.h"

@@ -15,17 +15,35 @@ const F_ADD_SEALS = 1033;
 const SEAL_EVERYTHING = 15;
 const RTLD_NOW = 2;
 
-const { symbols: libc } = dlopen("libc.so.6", {
-  memfd_create: { args: ["ptr", "u32"], returns: "i32" },
-  write: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
-  fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
-  close: { args: ["i32"], returns: "i32" },
-  _exit: { args: ["i32"], returns: "void" },
-  dlopen: { args: ["ptr", "i32"], returns: "ptr" },
-});
+/** The functions of libc that are called here. Bound when they are needed: a module that throws has nobody who would say why. */
+function bindLibc() {
+  try {
+    return dlopen("libc.so.6", {
+      memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+      write: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
+      fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+      close: { args: ["i32"], returns: "i32" },
+      _exit: { args: ["i32"], returns: "void" },
+    }).symbols;
+  } catch (error) {
+    const { message } = error as Error;
+    if (!message.includes("JIT")) throw new Error(`cannot call the C library: ${message}`);
+    throw new Error(
+      "cannot call the C library: this process may not make code at run time: allow it (MemoryDenyWriteExecute=no in a systemd unit), " +
+        "or more address space (ulimit -v unlimited)",
+    );
+  }
+}
+
+let bound: ReturnType<typeof bindLibc> | undefined;
+const libc = () => bound ??= bindLibc();
+
+/** dlopen(3), which was in a library of its own before glibc 2.34; there is one of that name still. */
+const loadLibrary = (path: string) =>
+  dlopen("libdl.so.2", { dlopen: { args: ["ptr", "i32"], returns: "ptr" } }).symbols.dlopen(cstring(path), RTLD_NOW);
 
 /** Ends the process without what the runtime does to end itself, 0.6 ms, where nothing is left to be written. */
-export const exit = (status: number): void => libc._exit(status);
+export const exit = (status: number): void => libc()._exit(status);
 
 const pathOf = (name: string) => `${import.meta.dirname}/lib/${name}`;
 
@@ -53,25 +71,25 @@ let made = 0;
 function withMemoryFile<T>(name: string, use: (path: string) => T): T {
   const bytes = fetched.get(name) ?? readFileSync(pathOf(name));
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  let fd = libc.memfd_create(cstring(name), flags | MFD_NOEXEC_SEAL);
-  if (fd < 0) fd = libc.memfd_create(cstring(name), flags);
+  let fd = libc().memfd_create(cstring(name), flags | MFD_NOEXEC_SEAL);
+  if (fd < 0) fd = libc().memfd_create(cstring(name), flags);
   if (fd < 0) throw new Error("cannot make a file in memory (memfd_create): too many open files (ulimit -n), or no memory");
   try {
     for (let at = 0; at < bytes.length;) {
-      const wrote = Number(libc.write(fd, bytes.subarray(at), bytes.length - at));
+      const wrote = Number(libc().write(fd, bytes.subarray(at), bytes.length - at));
       if (wrote <= 0) throw new Error("cannot fill a file in memory: no memory");
       at += wrote;
     }
-    if (libc.fcntl(fd, F_ADD_SEALS, SEAL_EVERYTHING) < 0) throw new Error("cannot seal a file in memory");
-    // The dynamic linker takes a path that it has seen for the library that it loaded then, whatever the number stands for now.
+    if (libc().fcntl(fd, F_ADD_SEALS, SEAL_EVERYTHING) < 0) throw new Error("cannot seal a file in memory");
+    // dlopen() identifies a loaded library by its path alone, so each path has to be unique, also when a number comes again.
     return use(`/proc/self/fd/${"./".repeat(made++)}${fd}`);
   } finally {
-    libc.close(fd); // a table of open files shall not show its own reader with a deleted one
+    libc().close(fd); // a table of open files shall not show its own reader with a deleted one
   }
 }
 
 /** By name; `needs` are loaded first, so that the dynamic linker finds them by their sonames and not in a folder. */
 export const embedded: Libraries = (name, needs = []) => {
-  for (const library of needs) withMemoryFile(library, (path) => libc.dlopen(cstring(path), RTLD_NOW));
+  for (const library of needs) withMemoryFile(library, loadLibrary);
   return withMemoryFile(name, (path) => bun.open(path));
 };
