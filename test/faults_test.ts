@@ -9,7 +9,18 @@ import { parse } from "csv-parse/sync";
 import { libraries } from "../src/mod.ts";
 import { type Libraries, load } from "../src/native/load.ts";
 import { plan } from "../src/query/plan.ts";
-import { cgroupRoot, executable, Fixture, type Result, root, rows, run, taskIter, TemporaryFolder } from "./support.ts";
+import {
+  cgroupRoot,
+  executable,
+  Fixture,
+  fixtureProgram,
+  type Result,
+  root,
+  rows,
+  run,
+  taskIter,
+  TemporaryFolder,
+} from "./support.ts";
 
 const architecture = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
 
@@ -306,6 +317,29 @@ Deno.test("a wait that fails, and no memory for a program, are said in words", (
   const noMemory: Libraries = (name, needs) => ({ ...libraries(name, needs), open: () => null });
   throws(() => load(noMemory, plan({ table: "files" }, "csv").request), { step: "open", message: "no memory" });
 });
+
+// The first is what systemd's MemoryDenyWriteExecute= does where the kernel can.
+for (
+  const [what, ...prefix] of [
+    ["code may not be made at run time", fixtureProgram(), "no-jit"],
+    ["address space is short", "prlimit", "--as=2000000000"],
+  ] as const
+) {
+  Deno.test(`where ${what}, one line says so and a check is UNKNOWN`, () => {
+    const [command, ...args] = prefix;
+    const reason = /cannot call the C library: this process may not make code at run time: allow it/;
+    for (const words of [["files", "-c", "fd"], ["stacks", "--interval=1s"], ["--bogus"]]) {
+      const { status, stdout, stderr } = run(command, [...args, executable, ...words]);
+      equal([status, stdout], [words[0] === "--bogus" ? 2 : 1, ""], stderr);
+      match(stderr, /^task-iter: [^\n]+\n$/);
+      if (words[0] !== "--bogus") match(stderr, reason);
+    }
+    const { status, stdout } = run(command, [...args, executable, "check", "files"]);
+    equal(status, 3);
+    match(stdout, /^FILES UNKNOWN - [^\n]+\n$/);
+    match(stdout, reason);
+  });
+}
 
 Deno.test("neither bpffs nor the rest of /sys is needed", async () => {
   await using fixture = await Fixture.start("name", "no sys");

@@ -1180,6 +1180,19 @@ static void mode_hostile(char **arguments)
 	printf("{\"fd\":%d}\n", fd);
 }
 
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
+/* no-jit COMMAND [ARGUMENT ...]: becomes the command, which may not make code at run time (Linux 6.3) */
+static void mode_no_jit(char **arguments)
+{
+	check(arguments[0] && prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0, "PR_SET_MDWE");
+	execv(arguments[0], arguments);
+	check(0, arguments[0]);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(char **arguments);
@@ -1213,6 +1226,7 @@ static const struct {
 	{ "long-paths", mode_long_paths },
 	{ "at-path", mode_at_path },
 	{ "hostile", mode_hostile },
+	{ "no-jit", mode_no_jit },
 };
 
 int main(int count, char **arguments)
