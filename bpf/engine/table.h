@@ -30,27 +30,14 @@
 #include "turn.h"
 
 /*
- * With -DDESCRIBE the preprocessor prints the table's description between two marks, where scripts/generate.ts cuts it out:
- * src/query/schema.gen.ts is made from these.
+ * TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS. With -DDESCRIBE the preprocessor prints the table's description
+ * between two marks, where scripts/generate.ts cuts it out and makes src/query/schema.gen.ts of it.
  */
-#define DESCRIBE_WORD(number, word) [number, #word],
-#define TYPE_U64 "number", 0
-#define TYPE_COSTLY "number", 0
-#define TYPE_S64 "signed", 0
-#define TYPE_BOOL "boolean", 0
-#define TYPE_HEX "hex", 0
-#define TYPE_ENUM(WORDS) "enum", [WORDS(DESCRIBE_WORD) 0]
-#define TYPE_TOKEN "string", 0
-#define TYPE_STR "string", 0
-#define TYPE_LONG "long", 0
-#define TYPE_SYMBOL "symbol", 0
-#define TYPE_FRAMES "frames", 0
-#define TYPE_BYTES "long", 0
-#define DESCRIBE_COL(name, type, width, expression, doc) [#name, 1, width, doc, TYPE_##type],
-#define DESCRIBE_MORE(name, type, width, expression, doc) [#name, 0, width, doc, TYPE_##type],
-
-/* TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS */
 #ifdef DESCRIBE
+#define DESCRIBE_WORD(number, word) [number, #word],
+#define DESCRIBE_COLUMN(name, shown, type, width, doc) [#name, shown, width, doc, OF_TYPE(DESCRIPTION, type)],
+#define DESCRIBE_COL(name, type, width, expression, doc) DESCRIBE_COLUMN(name, 1, type, width, doc)
+#define DESCRIBE_MORE(name, type, width, expression, doc) DESCRIBE_COLUMN(name, 0, type, width, doc)
 #define TABLE(name, iterator, since, plural, doc)                            \
 	DESCRIPTION_BEGIN [#name, iterator, since, plural, doc, [COLUMNS(DESCRIBE_COL, DESCRIBE_MORE) 0]] DESCRIPTION_END
 #else
@@ -77,116 +64,44 @@ struct word {
 #define WORD_ENTRY(number, word) [number] = { #word WORD_END, sizeof(#word WORD_END) - 1 },
 #define DEFINE_WORDS(WORDS) static const struct word words_##WORDS[] = { WORDS(WORD_ENTRY) }
 
-/* `type` may carry an argument of its own; these join its handler, that argument and the rest. */
+/* --- the types of columns --- */
+
+/*
+ * A type is one line: (its name in the schema; its cost; the macro that compares it, with an argument; the macro that writes its cell,
+ * with an argument; the words of an enum). Costs: 0 is computed first, 1 takes long to get, 2 is costly or may fill the row.
+ *
+ * The macros compute the column's expression once. `absent` is theirs: an expression that says ABSENT sets it, and the value does not
+ * matter then. A length below 0 says the same for a string.
+ */
+#define OF_TYPE(field, type) OF_TYPE_(TYPE_##field TYPE_##type)
+#define OF_TYPE_(...) __VA_ARGS__
+#define TYPE_DESCRIPTION(name, cost, compare, compare_with, write, write_with, ...) name, __VA_ARGS__
+#define TYPE_COST(name, cost, ...) cost
+#define TYPE_COMPARE(name, cost, compare, compare_with, ...) compare, compare_with
+#define TYPE_WRITE(name, cost, compare, compare_with, write, write_with, ...) write, write_with
+
+/* TYPED(handler, argument, ...) is handler(argument, ...). */
 #define TYPED(...) TYPED_(__VA_ARGS__)
 #define TYPED_(handler, argument, ...) handler(argument, __VA_ARGS__)
 
-/* --- the predicate --- */
+/* Numbers. Signed ones are compared with a bias, so that all compare unsigned. */
+#define TYPE_U64 ("number", 0, COMPARE_NUMBER, 0, WRITE_NUMBER, PUT_NUMBER, 0)
+#define TYPE_COSTLY ("number", 1, COMPARE_NUMBER, 0, WRITE_NUMBER, PUT_NUMBER, 0)
+#define TYPE_S64 ("signed", 0, COMPARE_NUMBER, SIGNED_BIAS, WRITE_NUMBER, PUT_SIGNED, 0)
 
-#define WHERE_U64 where_number, 0
-#define WHERE_COSTLY where_number, 0
-#define WHERE_S64 where_number, SIGNED_BIAS
-#define WHERE_BOOL where_bool, 0
-#define WHERE_HEX where_number, 0
-#define WHERE_ENUM(WORDS) where_word, 0
-#define WHERE_TOKEN where_string, 0
-#define WHERE_STR where_string, 0
-#define WHERE_LONG where_string, 0
-#define WHERE_SYMBOL where_string, 0
-#define WHERE_FRAMES where_frames, 0
-#define WHERE_BYTES where_bytes, 0
-#define COST_U64 0
-#define COST_COSTLY 1
-#define COST_S64 0
-#define COST_BOOL 0
-#define COST_HEX 0
-#define COST_ENUM(WORDS) 0
-#define COST_TOKEN 0
-#define COST_STR 0
-#define COST_LONG 2
-#define COST_SYMBOL 1
-#define COST_FRAMES 2
-#define COST_BYTES 2
-
-#define where_number(bias, name, expression)                                 \
+#define COMPARE_NUMBER(bias, name, expression)                               \
 	u64 cell_value = (expression);                                       \
 	TEST_NUMBER(COLUMN_##name, cell_value ^ (bias), absent)
-#define where_bool(unused, name, expression)                                 \
-	bool cell_value = (expression);                                      \
-	TEST_NUMBER(COLUMN_##name, cell_value, absent)
-#define where_word(unused, name, expression)                                 \
-	u32 cell_value = (expression);                                       \
-	TEST_NUMBER(COLUMN_##name, cell_value, absent)
-#define where_string(unused, name, expression)                               \
-	s64 cell_length = (expression);                                      \
+#define WRITE_NUMBER(put, name, width, expression)                           \
+	u64 cell_value = (expression);                                       \
+	CELL_BEGIN(name, width);                                             \
 	if (absent)                                                          \
-		cell_length = -1;                                            \
-	TEST_STRING(COLUMN_##name, cell_length)
-#define where_frames(unused, name, expression)                               \
-	s64 cell_length = frames_to_source(expression);                      \
-	TEST_STRING(COLUMN_##name, cell_length)
-#define where_bytes(unused, name, expression)                                \
-	s64 cell_length = bytes_to_source(expression);                       \
-	TEST_STRING(COLUMN_##name, cell_length)
+		PUT_ABSENT(width);                                           \
+	else                                                                 \
+		put(cell_value, width);
 
-#define WHERE_COLUMN(cost, name, type, expression)                           \
-	if (COST_##type == cost && query.where & COLUMN_BIT(name)) {         \
-		bool absent = false;                                         \
-		TYPED(WHERE_##type, name, expression)                        \
-		(void)absent;                                                \
-	}
-#define WHERE_COST_0(name, type, width, expression, doc) WHERE_COLUMN(0, name, type, expression)
-#define WHERE_COST_1(name, type, width, expression, doc) WHERE_COLUMN(1, name, type, expression)
-#define WHERE_COST_2(name, type, width, expression, doc) WHERE_COLUMN(2, name, type, expression)
-
-#define BIT_COST_0(name, type, width, expression, doc) | (COST_##type == 0 ? COLUMN_BIT(name) : 0)
-#define BIT_COST_1(name, type, width, expression, doc) | (COST_##type == 1 ? COLUMN_BIT(name) : 0)
-#define BIT_COST_2(name, type, width, expression, doc) | (COST_##type == 2 ? COLUMN_BIT(name) : 0)
-
-/* Nothing is computed when cheaper columns have decided: no, whatever the others are; or yes, whatever they are. */
-#define RETURN_AFTER_COST(cost)                                                    \
-	if (query.where & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) && !(made && decide(truth))) { \
-		COLUMNS(WHERE_COST_##cost, WHERE_COST_##cost)                \
-		if (!decide(truth | ~made))                                  \
-			return 0;                                            \
-	}
-
-#ifdef PLAIN_QUERY
-#define RETURN_UNLESS_KEPT (void)walk_started
-#else
-#define RETURN_UNLESS_KEPT                                                   \
-	do {                                                                 \
-		(void)walk_started;                                          \
-		u64 truth = 0, made = 0;                                     \
-		RETURN_AFTER_COST(0)                                               \
-		RETURN_AFTER_COST(1)                                               \
-		RETURN_AFTER_COST(2)                                               \
-	} while (0)
-#endif
-
-/* --- the row --- */
-
-#define CELL_U64 cell_number, PUT_NUMBER
-#define CELL_COSTLY cell_number, PUT_NUMBER
-#define CELL_S64 cell_number, PUT_SIGNED
-#define CELL_BOOL cell_bool, 0
-#define CELL_HEX cell_hex, 0
-#define CELL_ENUM(WORDS) cell_word, words_##WORDS
-#define CELL_TOKEN cell_token, 0
-#define CELL_STR cell_string, 0
-#define CELL_LONG cell_string, 0
-#define CELL_SYMBOL cell_token, 0
-#define CELL_FRAMES cell_frames, 0
-#define CELL_BYTES cell_bytes, 0
-
-static __always_inline void put_word(const struct word *word)
-{
-	char *to = ROW(row_len);
-
-	for (u32 i = 0; i < 32; i += 8)
-		WORD(to + i) = WORD(word->text + i);
-	row_len += word->length;
-}
+/* A number as a string of hexadecimal digits: JSON's numbers are exact up to 53 bits only. */
+#define TYPE_HEX ("hex", 0, COMPARE_NUMBER, 0, WRITE_HEX, 0, 0)
 
 /* Sixteen digits, the first lowest: two words, the nibbles of each half spread to bytes. */
 static __always_inline u64 eight_hex(u32 half)
@@ -215,14 +130,22 @@ static __noinline void put_hex(u64 value)
 	PUT_QUOTE;
 }
 
-#define cell_number(put, name, width, expression)                            \
+#define WRITE_HEX(unused, name, width, expression)                           \
 	u64 cell_value = (expression);                                       \
 	CELL_BEGIN(name, width);                                             \
 	if (absent)                                                          \
-		PUT_ABSENT(width);                                           \
+		PUT_ABSENT(0);                                               \
 	else                                                                 \
-		put(cell_value, width);
-#define cell_bool(unused, name, width, expression)                           \
+		put_hex(cell_value);                                         \
+	CELL_END(name, width);
+
+/* true and false */
+#define TYPE_BOOL ("boolean", 0, COMPARE_BOOL, 0, WRITE_BOOL, 0, 0)
+
+#define COMPARE_BOOL(unused, name, expression)                               \
+	bool cell_value = (expression);                                      \
+	TEST_NUMBER(COLUMN_##name, cell_value, absent)
+#define WRITE_BOOL(unused, name, width, expression)                          \
 	bool cell_value = (expression);                                      \
 	CELL_BEGIN(name, width);                                             \
 	if (absent)                                                          \
@@ -232,16 +155,24 @@ static __noinline void put_hex(u64 value)
 	else                                                                 \
 		LITERAL("false");                                            \
 	CELL_END(name, width);
-#define cell_hex(unused, name, width, expression)                            \
-	u64 cell_value = (expression);                                       \
-	CELL_BEGIN(name, width);                                             \
-	if (absent)                                                          \
-		PUT_ABSENT(0);                                               \
-	else                                                                 \
-		put_hex(cell_value);                                         \
-	CELL_END(name, width);
+
+/* A number that is written as a word, where WORDS has one for that number. */
+#define TYPE_ENUM(WORDS) ("enum", 0, COMPARE_WORD, 0, WRITE_WORD, words_##WORDS, [WORDS(DESCRIBE_WORD) 0])
+
+static __always_inline void put_word(const struct word *word)
+{
+	char *to = ROW(row_len);
+
+	for (u32 i = 0; i < 32; i += 8)
+		WORD(to + i) = WORD(word->text + i);
+	row_len += word->length;
+}
+
+#define COMPARE_WORD(unused, name, expression)                               \
+	u32 cell_value = (expression);                                       \
+	TEST_NUMBER(COLUMN_##name, cell_value, absent)
 /* 64 bits and a barrier: until 6.2 or so the verifier forgets a comparison in a 32-bit copy of the number. */
-#define cell_word(words, name, width, expression)                            \
+#define WRITE_WORD(words, name, width, expression)                           \
 	u64 cell_value = (u32)(expression);                                  \
 	barrier_var(cell_value);                                             \
 	if (!absent && cell_value < sizeof(words) / sizeof(words[0]) && words[cell_value].length) { \
@@ -255,7 +186,19 @@ static __noinline void put_hex(u64 value)
 			put_u64(cell_value);                                 \
 	}                                                                    \
 	CELL_END(name, width);
-#define cell_string(unused, name, width, expression)                         \
+
+/* Strings, which the expression leaves in source[]. Nothing in a TOKEN or a SYMBOL needs an escape. */
+#define TYPE_TOKEN ("string", 0, COMPARE_STRING, 0, WRITE_TOKEN, 0, 0)
+#define TYPE_SYMBOL ("symbol", 1, COMPARE_STRING, 0, WRITE_TOKEN, 0, 0)
+#define TYPE_STR ("string", 0, COMPARE_STRING, 0, WRITE_STRING, 0, 0)
+#define TYPE_LONG ("long", 2, COMPARE_STRING, 0, WRITE_STRING, 0, 0)
+
+#define COMPARE_STRING(unused, name, expression)                             \
+	s64 cell_length = (expression);                                      \
+	if (absent)                                                          \
+		cell_length = -1;                                            \
+	TEST_STRING(COLUMN_##name, cell_length)
+#define WRITE_STRING(unused, name, width, expression)                        \
 	s64 cell_length = (expression);                                      \
 	CELL_BEGIN(name, width);                                             \
 	if (cell_length < 0 || absent)                                       \
@@ -263,7 +206,7 @@ static __noinline void put_hex(u64 value)
 	else                                                                 \
 		put_string(cell_length);                                     \
 	CELL_END(name, width);
-#define cell_token(unused, name, width, expression)                          \
+#define WRITE_TOKEN(unused, name, width, expression)                         \
 	s64 cell_length = (expression);                                      \
 	if (cell_length < 0 || absent) {                                     \
 		CELL_BEGIN(name, width);                                     \
@@ -273,18 +216,71 @@ static __noinline void put_hex(u64 value)
 		PUT_TOKEN(cell_length);                                      \
 	}                                                                    \
 	CELL_END(name, width);
-#define cell_frames(unused, name, width, expression)                         \
+
+/* The kernel addresses in frames[], as a list of symbols (frames.h) */
+#define TYPE_FRAMES ("frames", 2, COMPARE_FRAMES, 0, WRITE_FRAMES, 0, 0)
+
+#define COMPARE_FRAMES(unused, name, expression)                             \
+	s64 cell_length = frames_to_source(expression);                      \
+	TEST_STRING(COLUMN_##name, cell_length)
+#define WRITE_FRAMES(unused, name, width, expression)                        \
 	s64 cell_depth = (expression);                                       \
 	CELL_BEGIN(name, width);                                             \
 	PUT_FRAMES(cell_depth);                                              \
 	CELL_END(name, width);
-#define cell_bytes(unused, name, width, expression)                          \
+
+/* Memory as hexadecimal digits (bytes.h) */
+#define TYPE_BYTES ("long", 2, COMPARE_BYTES, 0, WRITE_BYTES, 0, 0)
+
+#define COMPARE_BYTES(unused, name, expression)                              \
+	s64 cell_length = bytes_to_source(expression);                       \
+	TEST_STRING(COLUMN_##name, cell_length)
+#define WRITE_BYTES(unused, name, width, expression)                         \
 	u64 cell_address = (expression);                                     \
 	CELL_BEGIN(name, width);                                             \
 	PUT_QUOTE;                                                           \
 	put_bytes(cell_address, row_len + query.cell_max);                   \
 	PUT_QUOTE;                                                           \
 	CELL_END(name, width);
+
+/* --- the predicate --- */
+
+#define WHERE_COLUMN(cost, name, type, expression)                           \
+	if (OF_TYPE(COST, type) == cost && query.where & COLUMN_BIT(name)) {         \
+		bool absent = false;                                         \
+		TYPED(OF_TYPE(COMPARE, type), name, expression)                        \
+		(void)absent;                                                \
+	}
+#define WHERE_COST_0(name, type, width, expression, doc) WHERE_COLUMN(0, name, type, expression)
+#define WHERE_COST_1(name, type, width, expression, doc) WHERE_COLUMN(1, name, type, expression)
+#define WHERE_COST_2(name, type, width, expression, doc) WHERE_COLUMN(2, name, type, expression)
+
+#define BIT_COST_0(name, type, width, expression, doc) | (OF_TYPE(COST, type) == 0 ? COLUMN_BIT(name) : 0)
+#define BIT_COST_1(name, type, width, expression, doc) | (OF_TYPE(COST, type) == 1 ? COLUMN_BIT(name) : 0)
+#define BIT_COST_2(name, type, width, expression, doc) | (OF_TYPE(COST, type) == 2 ? COLUMN_BIT(name) : 0)
+
+/* Nothing is computed when cheaper columns have decided: no, whatever the others are; or yes, whatever they are. */
+#define RETURN_AFTER_COST(cost)                                                    \
+	if (query.where & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) && !(made && decide(truth))) { \
+		COLUMNS(WHERE_COST_##cost, WHERE_COST_##cost)                \
+		if (!decide(truth | ~made))                                  \
+			return 0;                                            \
+	}
+
+#ifdef PLAIN_QUERY
+#define RETURN_UNLESS_KEPT (void)walk_started
+#else
+#define RETURN_UNLESS_KEPT                                                   \
+	do {                                                                 \
+		(void)walk_started;                                          \
+		u64 truth = 0, made = 0;                                     \
+		RETURN_AFTER_COST(0)                                               \
+		RETURN_AFTER_COST(1)                                               \
+		RETURN_AFTER_COST(2)                                               \
+	} while (0)
+#endif
+
+/* --- the row --- */
 
 /* The owner's columns (task.h) are the first of a row that has them all or some: of the first pass. */
 #if defined(OWNER) && !defined(BOUNDED_LOOPS)
@@ -307,7 +303,7 @@ static __noinline void put_hex(u64 value)
 #define CELL(name, type, width, expression, doc)                             \
 	if (pass & COLUMN_BIT(name) && !IN_PLACE(name)) {                    \
 		bool absent = false;                                         \
-		TYPED(CELL_##type, name, width, expression)                  \
+		TYPED(OF_TYPE(WRITE, type), name, width, expression)                  \
 		(void)absent;                                                \
 	}                                                                    \
 	AFTER_CELL(name)
