@@ -82,66 +82,37 @@ Deno.test("the libraries of light skeletons need no newer glibc than Bun does", 
   equal(Math.max(...versions), 17);
 });
 
-/** A table of threads, as a stranger writes the first one. */
-const TABLE = `#define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(comm))
-#include "engine/table.h"
-#include "subjects/task.h"
+/** The table that CONTRIBUTING.md writes as an example. */
+const EXAMPLE = /```c\n(\/\* SPDX[^]*?)```/.exec(readFileSync(`${root}CONTRIBUTING.md`, "utf8"))![1]!;
 
-#define COLUMNS(COL, MORE) \\
-	COL(pid, U64, 8, PID_OF(task), "Process ID.") \\
-	COL(comm, STR, 16, comm_of(task), "Name.") \\
-	COL(prio, S64, 4, task->prio, "Priority.")
-
-TABLE(threads, "task", "5.8", "threads", "Threads.")
-
-SEC("iter/task")
-int dump(struct bpf_iter__task *ctx)
-{
-	struct seq_file *seq = ctx->meta->seq;
-	struct task_struct *task = ctx->task;
-
-	if (!task)
-		return 0;
-	START_TASK_WALK(ctx);
-	RETURN_UNLESS_KEPT;
-	WRITE_ROW;
-	return 0;
-}
-`;
-
-Deno.test("a table with a walk that is not started, or columns that are misplaced, does not compile", () => {
+Deno.test("the example of a table compiles, and not with a walk that is not started or misplaced columns", () => {
   using folder = new TemporaryFolder();
   const compile = (source: string) =>
     run("clang-19", [
       "--target=bpf",
       "-mcpu=v3",
+      "-Wno-parentheses",
       "-O2",
       "-g",
       "-DARCH_x86_64",
       "-DFORMAT_JSON",
       '-DFORMAT_HEADER="../formats/json.h"',
-      `-I${root}bpf`,
+      `-I${root}bpf/tables`,
       `-I/usr/include/${Deno.build.arch}-linux-gnu`,
       ...["-x", "c", "-c", "-", "-o", `${folder.path}/table.o`],
     ], { input: source });
-  const { status, stderr } = compile(TABLE);
+  const { status, stderr } = compile(EXAMPLE);
   equal(status, 0, stderr);
+  equal(compile(EXAMPLE.replace("#include", "#define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(tid))\n#include")).status, 0);
   const wrong: [string, string, RegExp][] = [
     ["START_TASK_WALK(ctx);", "", /undeclared identifier 'walk_started'/],
     ["START_TASK_WALK(ctx);", "START_WALK(ctx);", /undeclared identifier 'task_walk_started'/],
-    [
-      "COL(pid,",
-      'COL(tid, U64, 8, TID_OF(task), "Thread ID.") COL(pid,',
-      /another column stands before or between those of OWNER/,
-    ],
-    [
-      "COL(comm,",
-      'COL(tid, U64, 8, TID_OF(task), "Thread ID.") COL(comm,',
-      /another column stands before or between those of OWNER/,
-    ],
+    // The beginning of a row is kept from one row of a task to the next: these columns have to be the first ones.
+    ["#include", "#define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(comm))\n#include", /stands before or between those of OWNER/],
+    ["#include", "#define OWNER COLUMN_BIT(tid)\n#include", /stands before or between those of OWNER/],
   ];
   for (const [right, instead, message] of wrong) {
-    const { status, stderr } = compile(TABLE.replace(right, instead));
+    const { status, stderr } = compile(EXAMPLE.replace(right, instead));
     equal(status, 1, instead);
     match(stderr, message);
   }
