@@ -138,7 +138,7 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
     platform: "node",
     target: "esnext",
     external: ["bun:ffi"],
-    loader: { ".md": "text" },
+    loader: { ".md": "text", ".bash": "text", ".zsh": "text", ".fish": "text", ".sh": "text" },
     minify: true,
     legalComments: "none",
     plugins: [stubs],

@@ -21,6 +21,18 @@ function bash(line: string, current: string): { replies: string[]; left: string[
 
 const columns = (table: string) => tables.find(({ name }) => name === table)!.columns.map(({ name }) => name);
 
+Deno.test("the scripts of completions are what their shells and shellcheck take without a word", () => {
+  using folder = new TemporaryFolder();
+  for (
+    const [shell, command] of [["bash", ["shellcheck", "-s", "bash"]], ["zsh", ["zsh", "-n"]], ["fish", ["fish", "-n"]]] as const
+  ) {
+    const path = `${folder.path}/task-iter.${shell}`;
+    writeFileSync(path, taskIter("completions", shell).stdout);
+    const [program, ...args] = command;
+    equal(run(program!, [...args, path]), { status: 0, stdout: "", stderr: "" }, shell);
+  }
+});
+
 Deno.test("bash completes tables, commands, columns, options and their words", () => {
   const cases: [string, string, string[]][] = [
     ["task-iter fi", "fi", ["files"]],

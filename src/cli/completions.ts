@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Completion scripts, from the commands and the schema. A script is complete in itself: it runs no program and evaluates nothing
+ * Completion scripts: the files in completions/, with the commands and the schema in the place of their marks. A script is complete in itself: it runs no program and evaluates nothing
  * that was typed, words are only compared. Where `compgen -W` or `eval` would be usual, there is a loop.
  */
 
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { tables } from "../query/schema.ts";
+import candidatesScript from "./completions/candidates.sh" with { type: "text" };
+import contextScript from "./completions/context.sh" with { type: "text" };
+import bashScript from "./completions/task-iter.bash" with { type: "text" };
+import fishScript from "./completions/task-iter.fish" with { type: "text" };
+import zshScript from "./completions/task-iter.zsh" with { type: "text" };
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = typeof SHELLS[number];
@@ -88,130 +93,6 @@ function data(commands: readonly CommandWords[]): string {
   return lines.join("\n");
 }
 
-/** How bash and zsh, whose languages agree that far, find out what is being typed: `tokens`, the last of them unfinished. */
-const CONTEXT = `
-# From tokens[1 ..]: command, table, option (whose value the last one is), operands (how many came before), current.
-_task_iter_context() {
-  local token i last=$((\${#tokens[@]} - 1))
-  command= table= option= operands=0
-  for ((i = 1; i < last; i++)); do
-    token=\${tokens[i]}
-    if [[ -n $option ]]; then
-      option=
-    elif [[ $token == --files ]]; then
-      table=files
-    elif [[ $token == --*=* ]]; then
-      :
-    elif [[ $token == -* ]]; then
-      _task_iter_value "$command" "$token"
-      if ((\${#reply[@]})); then option=$token; fi
-    elif [[ -z $command && $operands == 0 ]] && _task_iter_is_command "$token"; then
-      command=$token
-    else
-      if ((operands == 0)); then table=$token; fi
-      operands=$((operands + 1))
-    fi
-  done
-  current=\${tokens[last]}
-  if [[ -z $option && $current == --*=* ]]; then
-    option=\${current%%=*} current=\${current#*=}
-  fi
-  _task_iter_columns "$table"
-  if ((\${#reply[@]} == 0)) && [[ -z $command ]]; then table=stacks; fi
-}
-
-# Of a comparison so far, \`partial\` is the word that is being typed; reply what it may become.
-_task_iter_where() {
-  local before column blank='[[:space:]]*' name='([a-z0-9_]+)'
-  partial=\${1##*[!A-Za-z0-9_.-]}
-  before=\${1%"$partial"}
-  local value="$name$blank(==|!=)$blank\\$" among="$name[[:space:]]+in$blank[(]([^()]*,)?$blank\\$"
-  local start="(^|[(!&|])$blank\\$" operator="(^|[(!&|[:space:]])$name[[:space:]]+\\$"
-  kind=
-  if [[ $before =~ $value || $before =~ $among ]]; then
-    _task_iter_match 1
-    _task_iter_words "$table" "$column"
-  elif [[ $before =~ $start ]]; then
-    kind=column
-    _task_iter_columns "$table"
-  elif [[ $before =~ $operator ]]; then
-    _task_iter_match 2
-    _task_iter_words "$table" "$column"
-    if ((\${#reply[@]})); then reply=(== != in); else reply=(== != '<' '<=' '>' '>=' '~' '!~' in); fi
-    _task_iter_columns_have "$column" || reply=('&&' '||')
-  else
-    reply=()
-  fi
-}
-`;
-
-function bash(commands: readonly CommandWords[]): string {
-  const names = commands.flatMap(({ name }) => name || []);
-  return `# bash completion for task-iter, made by: task-iter completions bash
-# Nothing that was typed is evaluated, and no program is run.
-${data(commands)}
-
-_task_iter_is_command() {
-  case $1 in ${names.map(plain).join(" | ")}) return 0 ;; esac
-  return 1
-}
-
-_task_iter_match() { column=\${BASH_REMATCH[$1]}; }
-
-_task_iter_columns_have() {
-  local found=1 word kept=("\${reply[@]}")
-  _task_iter_columns "$table"
-  for word in "\${reply[@]}"; do [[ $word == "$1" ]] && found=0; done
-  reply=("\${kept[@]}")
-  return $found
-}
-${CONTEXT}
-# The line up to the cursor as tokens, quotes taken off; \`quote\` is the one left open.
-_task_iter_split() {
-  local line=\${COMP_LINE:0:COMP_POINT} i char token= begun=
-  tokens=() quote=
-  for ((i = 0; i < \${#line}; i++)); do
-    char=\${line:i:1}
-    if [[ -n $quote ]]; then
-      if [[ $char == "$quote" ]]; then quote=; else token+=$char; fi
-    elif [[ $char == [\\'\\"] ]]; then
-      quote=$char begun=1
-    elif [[ $char == \\\\ ]]; then
-      i=$((i + 1)) token+=\${line:i:1} begun=1
-    elif [[ $char == [[:space:]] ]]; then
-      if [[ -n $begun ]]; then tokens+=("$token"); fi
-      token= begun=
-    else
-      token+=$char begun=1
-    fi
-  done
-  tokens+=("$token")
-}
-
-_task_iter() {
-  local command table option operands current partial kind quote word stem tokens reply
-  _task_iter_split
-  _task_iter_context
-${candidates(commands, "compopt -o default; reply=()")}
-  # What readline replaces is $2, which may begin before or after the partial word.
-  stem=\${2%"$partial"}
-  if [[ \${2-} != *"$partial" ]]; then stem=; fi
-  COMPREPLY=()
-  for word in "\${reply[@]}"; do
-    [[ $word == "$partial"* ]] && COMPREPLY+=("$stem$word")
-  done
-  if [[ $kind == list ]]; then compopt -o nospace; fi
-  # A column's name ends nothing: two continuations keep readline from closing the quote behind it.
-  if [[ $kind == column && \${#COMPREPLY[@]} == 1 ]]; then
-    compopt -o nospace
-    if [[ -n $quote ]]; then COMPREPLY=("\${COMPREPLY[0]} ==" "\${COMPREPLY[0]} !="); fi
-  fi
-}
-
-complete -F _task_iter task-iter
-`;
-}
-
 /** What an operand may be, as branches on `COMMAND:OPERANDS`. */
 function operandCases(commands: readonly CommandWords[], files: string): string {
   const names = commands.flatMap(({ name }) => name || []);
@@ -224,80 +105,34 @@ function operandCases(commands: readonly CommandWords[], files: string): string 
   ).join("\n");
 }
 
-/** From the words to the candidates in reply and their kind, which bash and zsh have in common; `files` completes paths. */
-const candidates = (commands: readonly CommandWords[], files: string): string =>
-  `  partial=$current kind=
-  _task_iter_value "$command" "$option"
-  case \${reply[0]-} in
-    where) _task_iter_where "$current" ;;
-    columns)
-      partial=\${current##*,}
-      _task_iter_columns "$table"
-      reply+=(all)
-      kind=list
-      ;;
-    file) ${files} ;;
-    ?*) _task_iter_choices "$command" "$option" ;;
-    *)
-      if [[ $current == -* ]]; then
-        _task_iter_options "$command"
-      else
-        case $command:$operands in
-${operandCases(commands, files)}
-          *) reply=() ;;
-        esac
-      fi
-      ;;
-  esac`;
-
-function zsh(commands: readonly CommandWords[]): string {
-  const names = commands.flatMap(({ name }) => name || []);
-  return `#compdef task-iter
-# zsh completion for task-iter, made by: task-iter completions zsh
-# Nothing that was typed is evaluated, and no program is run.
-${data(commands)}
-
-_task_iter_is_command() {
-  case $1 in (${names.map(plain).join("|")}) return 0 ;; esac
-  return 1
+/** `script` with what stands for its marks: a line of its own, `#NAME`, or `@NAME@` in a line. */
+function fill(script: string, marks: Record<string, string>): string {
+  return script.replace(/^#(\w+)$|@(\w+)@/gm, (_, line, word) => {
+    const text = marks[line ?? word];
+    if (text === undefined) throw new Error(`completions: nothing for the mark ${line ?? word}`);
+    return text;
+  });
 }
 
-_task_iter_match() { column=\${match[$1 - 1]}; }
+const withoutEnd = (text: string) => text.replace(/\n$/, "");
 
-_task_iter_columns_have() {
-  local found=1 kept=("\${reply[@]}")
-  _task_iter_columns "$table"
-  (($reply[(Ie)$1])) && found=0
-  reply=("\${kept[@]}")
-  return $found
-}
-${CONTEXT}
-_task_iter() {
-  setopt localoptions ksharrays
-  local command table option operands current partial kind column
-  local -a tokens reply match mbegin mend
-  # The words before the cursor without their quotes: (Q) expands nothing.
-  tokens=("\${(@Q)words[0,CURRENT-2]}" "$PREFIX")
-  _task_iter_context
-${candidates(commands, "unsetopt ksharrays; _files; return")}
-  IPREFIX=$IPREFIX\${PREFIX%"$partial"}
-  PREFIX=$partial
-  if [[ $kind == (list|column) ]]; then
-    compadd -S '' -- "\${reply[@]}"
-  else
-    compadd -- "\${reply[@]}"
-  fi
+/** For bash and zsh, whose languages agree in how to find out what is being typed; `files` completes paths. */
+function posix(script: string, commands: readonly CommandWords[], separator: string, files: string): string {
+  return fill(script, {
+    data: data(commands),
+    context: withoutEnd(contextScript),
+    candidates: fill(withoutEnd(candidatesScript), { operands: operandCases(commands, files), files }),
+    commands: commands.flatMap(({ name }) => name || []).map(plain).join(separator),
+  });
 }
 
-if [[ \${funcstack[1]-} == _task-iter ]]; then _task_iter "$@"; else compdef _task_iter task-iter; fi
-`;
-}
+const bash = (commands: readonly CommandWords[]) => posix(bashScript, commands, " | ", "compopt -o default; reply=()");
+
+const zsh = (commands: readonly CommandWords[]) => posix(zshScript, commands, "|", "unsetopt ksharrays; _files; return");
 
 function fish(commands: readonly CommandWords[]): string {
-  const names = commands.flatMap(({ name }) => name || []);
-  const lines = [
-    "# fish completion for task-iter, made by: task-iter completions fish",
-    "# Nothing that was typed is evaluated, and no program is run.",
+  const every = tables.map(({ name }) => name);
+  const columns = [
     "function __task_iter_columns",
     "    switch $argv[1]",
     ...tables.flatMap(({ name, columns }) => [
@@ -316,77 +151,11 @@ function fish(commands: readonly CommandWords[]): string {
     ),
     "    end",
     "end",
-    `# The command, the table and the number of operands before the cursor.
-function __task_iter_context
-    set -l command -
-    set -l table -
-    set -l operands 0
-    set -l value 0
-    set -l tokens (commandline -opc)
-    for token in $tokens[2..]
-        if test $value = 1
-            set value 0
-        else if test "$token" = --files
-            set table files
-        else if string match -q -- '--*=*' "$token"
-            continue
-        else if string match -q -- '-*' "$token"
-            contains -- "$token" ${
-      list([
-        ...new Set(commands.flatMap(({ options }) =>
-          options.filter(({ value }) => value !== "").flatMap(({ long, short }) => short ? [long, short] : [long])
-        )),
-      ])
-    }; and set value 1
-        else if test $command = - -a $operands = 0; and contains -- "$token" ${list(names)}
-            set command $token
-        else
-            test $operands = 0; and set table $token
-            set operands (math $operands + 1)
-        end
-    end
-    if test $command = - ; and not contains -- "$table" ${list(tables.map(({ name }) => name))}
-        set table stacks
-    end
-    printf '%s\\n' $command "$table" $operands
-end
-function __task_iter_at
-    set -l context (__task_iter_context)
-    test "$context[1]:$context[3]" = $argv[1]
-end
-function __task_iter_in
-    set -l context (__task_iter_context)
-    test "$context[1]" = $argv[1]
-end
-# What is being typed, without the option before it and the quote left open.
-function __task_iter_current
-    commandline -ct | string replace -r -- '^--[a-z]+=' '' | string replace -r -- '^["\\']' ''
-end
-function __task_iter_list
-    set -l context (__task_iter_context)
-    set -l stem (__task_iter_current | string replace -r -- '[^,]*$' '')
-    for word in (__task_iter_columns $context[2]) all
-        printf '%s\\n' "$stem$word"
-    end
-end
-function __task_iter_where
-    set -l context (__task_iter_context)
-    set -l current (__task_iter_current)
-    set -l stem (string replace -r -- '[A-Za-z0-9_.-]*$' '' "$current")
-    set -l column (string match -r -- '([a-z0-9_]+)\\s*(?:[!=]=|\\sin\\s*\\((?:[^()]*,)?)\\s*$' "$stem")
-    if test (count $column) -gt 1
-        for word in (__task_iter_words $context[2] $column[2])
-            printf '%s\\n' "$stem$word"
-        end
-    else if string match -qr -- '(^|[(!&|])\\s*$' "$stem"
-        for word in (__task_iter_columns $context[2])
-            printf '%s\\n' "$stem$word"
-        end
-    end
-end`,
-    "complete -c task-iter -f",
-    `complete -c task-iter -n '__task_iter_at -:0' -a '${list(tables.map(({ name }) => name))}'`,
   ];
+  const valued = commands.flatMap(({ options }) =>
+    options.filter(({ value }) => value !== "").flatMap(({ long, short }) => short ? [long, short] : [long])
+  );
+  const lines = [`complete -c task-iter -n '__task_iter_at -:0' -a '${list(every)}'`];
   for (const { name, doc, options, operands } of commands) {
     const key = name || "-";
     if (name) lines.push(`complete -c task-iter -n '__task_iter_at -:0' -a ${plain(name)} -d ${quote(doc)}`);
@@ -409,7 +178,13 @@ end`,
       lines.push(`complete -c task-iter -n '__task_iter_in ${key}' ${names}${kinds[value]} -d ${quote(doc)}`);
     }
   }
-  return lines.join("\n") + "\n";
+  return fill(fishScript, {
+    data: columns.join("\n"),
+    options: lines.join("\n"),
+    valued: list([...new Set(valued)]),
+    commands: list(commands.flatMap(({ name }) => name || [])),
+    tables: list(every),
+  });
 }
 
 /** The script for `shell`; `program` is the whole command line. */
