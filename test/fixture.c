@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * fixture.c -- processes for the tests to look at: fixture MODE [ARGUMENT ...]
+ * fixture.c -- processes for the tests to look at: fixture MODE [ARGUMENT ...]; alone it lists its modes
  *
  * A mode sets something up and prints one line of JSON about it; then the process waits until its standard input ends.
  */
@@ -50,7 +50,6 @@ static void check(int good, const char *what)
 	exit(1);
 }
 
-/* name NAME: the process has that name, bytes as given. */
 static void mode_name(char **arguments)
 {
 	check(arguments[0] != NULL, "NAME");
@@ -72,10 +71,6 @@ static void *sleep_as(void *name)
 		pause();
 }
 
-/*
- * values FOLDER: files, pipes, sockets and threads with ordinary and extreme values in every column: a path of 4,000 bytes, names
- * with what the language of --where quotes, positions at both ends of 64 bits, an owner of the largest number.
- */
 static void mode_values(char **arguments)
 {
 	static char names[][16] = { "", "alpha", "a \"b\" 'c' *", "exactly15bytes!", "caf\xc3\xa9" };
@@ -131,10 +126,6 @@ static size_t unhex(const char *digits, char *bytes, size_t size)
 	return length;
 }
 
-/*
- * names FOLDER: does as it is told, one line at a time, and answers each with a line: "name HEX" is the process's name from then
- * on, "file HEX" the name in FOLDER of a new file that descriptor 100 has open.
- */
 static void mode_names(char **arguments)
 {
 	static char line[16384], bytes[8192];
@@ -158,7 +149,6 @@ static void mode_names(char **arguments)
 	}
 }
 
-/* deep FOLDER HEX DEPTH: descriptor 100 is a folder DEPTH folders below FOLDER, each named HEX. */
 static void mode_deep(char **arguments)
 {
 	int fd = open(arguments[0], O_RDONLY | O_DIRECTORY), next;
@@ -188,7 +178,6 @@ static void kind(const char *name, int fd)
 	separator = ",";
 }
 
-/* descriptors FOLDER: one of every kind, files in FOLDER. */
 static void mode_descriptors(char **arguments)
 {
 	union bpf_attr map = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 };
@@ -268,7 +257,6 @@ static void mode_descriptors(char **arguments)
 	printf("}\n");
 }
 
-/* many FILES: that many more descriptors. */
 static void mode_many(char **arguments)
 {
 	struct rlimit limit = { atoi(arguments[0]) + 100, atoi(arguments[0]) + 100 };
@@ -299,7 +287,6 @@ static void start_thread(void *(*run)(void *), void *argument)
 	check(pthread_create(&thread, &attributes, run, argument) == 0, "pthread_create");
 }
 
-/* threads NUMBER: that many threads besides the first. */
 static void mode_threads(char **arguments)
 {
 	for (int i = 0; i < atoi(arguments[0]); i++)
@@ -359,7 +346,6 @@ static void *sleep_in(void *place)
 	return NULL;
 }
 
-/* sleepers NUMBER: so many threads in each of several places of the kernel, one of each, then the next of each. */
 static void mode_sleepers(char **arguments)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET };
@@ -403,7 +389,6 @@ static void *come_and_go(void *unused)
 	return NULL;
 }
 
-/* restless: a thread that renames itself, opens, closes and makes processes that end, all the time. */
 static void mode_restless(char **arguments)
 {
 	(void)arguments;
@@ -444,7 +429,6 @@ static struct bpf_map_info map_info(int fd)
 	return info;
 }
 
-/* maps: a hash, a per-CPU hash with another value on each CPU, an array of large values, a frozen one, and a stack. */
 static void mode_maps(char **arguments)
 {
 	unsigned int cpus = sysconf(_SC_NPROCESSORS_CONF), key = 0x04030201;
@@ -505,7 +489,6 @@ static void print_program(const char *key, int fd)
 	printf("\"%s\":{\"id\":%u,\"load_ns\":%llu,\"verified_insns\":%u},", key, info.id, info.load_time, info.verified_insns);
 }
 
-/* programs: one for sockets, one that may sleep, and one that is linked to a network namespace of its own. */
 static void mode_programs(char **arguments)
 {
 	int filter = load((union bpf_attr){ .prog_type = BPF_PROG_TYPE_SOCKET_FILTER }, "fixture_filter", 0);
@@ -605,7 +588,6 @@ static int make_btf(void)
 	return fd;
 }
 
-/* socket-maps: a value stored for a socket; TCP sockets in a sockmap, and one in a sockhash. */
 static void mode_socket_maps(char **arguments)
 {
 	int storage = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_SK_STORAGE, .key_size = 4, .value_size = 8,
@@ -638,7 +620,6 @@ static void mode_socket_maps(char **arguments)
 #define LOAD_MAP(register, fd)                                               \
 	INSN(.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = register, .src_reg = BPF_PSEUDO_MAP_FD, .imm = fd), INSN(.code = 0)
 
-/* timer: a value with a timer in it, which a program has initialised: it holds a kernel address. */
 static void mode_timer(char **arguments)
 {
 	int map = make_map((union bpf_attr){ .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 32, .max_entries = 1,
@@ -673,7 +654,6 @@ static void mode_timer(char **arguments)
 	printf("{\"map\":%u,\"result\":%u}\n", map_info(map).id, attr.test.retval);
 }
 
-/* dmabuf: a buffer of two pages from /dev/udmabuf, with a name. */
 static void mode_dmabuf(char **arguments)
 {
 	struct udmabuf_create create = { .size = 2 * getpagesize() };
@@ -690,7 +670,6 @@ static void mode_dmabuf(char **arguments)
 	printf("{\"ino\":%llu,\"size\":%llu}\n", inode_of(buffer), create.size);
 }
 
-/* nonblocking COMMAND [ARGUMENT ...]: becomes that command, with a standard output that does not wait. */
 static void mode_nonblocking(char **arguments)
 {
 	check(fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK) == 0, "fcntl");
@@ -786,7 +765,6 @@ static int accepted(const char *name, int listener)
 	return fd;
 }
 
-/* inet [CGROUP]: TCP in its states, UDP, netlink; made in that control group. */
 static void mode_inet(char **arguments)
 {
 	struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = 1 };
@@ -872,7 +850,6 @@ static void mode_inet(char **arguments)
 	printf("}\n");
 }
 
-/* addresses ADDRESS ...: a UDP socket bound to each, on the ports from 1 on. */
 static void mode_addresses(char **arguments)
 {
 	int on = 1, fd;
@@ -911,7 +888,6 @@ static void pair(const char *name, const char *peer, int type, int pair[2])
 	say(peer, pair[1]);
 }
 
-/* unix PATH LONG: Unix sockets; they are bound to PATH and to the 108 bytes of LONG, which the test removes. */
 static void mode_unix(char **arguments)
 {
 	const char *path = arguments[0], *longest = arguments[1];
@@ -963,7 +939,6 @@ static void *outlive_leader(void *unused)
 	return unused;
 }
 
-/* exited-leader: three threads live on; the first of them is `tid`. */
 static void mode_exited_leader(char **arguments)
 {
 	(void)arguments;
@@ -985,7 +960,6 @@ static void *unshare_files(void *unused)
 	return wait_forever(unused);
 }
 
-/* unshared-files: the thread `tid` and one more have a file table of their own, with `fd` in it. */
 static void mode_unshared_files(char **arguments)
 {
 	char byte;
@@ -997,7 +971,6 @@ static void mode_unshared_files(char **arguments)
 	printf("{\"tid\":%d,\"fd\":%d}\n", unshared_tid, unshared_fd);
 }
 
-/* zombie: the child `child` has ended and nobody has asked how. */
 static void mode_zombie(char **arguments)
 {
 	siginfo_t info;
@@ -1010,7 +983,6 @@ static void mode_zombie(char **arguments)
 	printf("{\"child\":%d}\n", child);
 }
 
-/* busy: has used 200 ms of processor time. */
 static void mode_busy(char **arguments)
 {
 	struct rusage usage;
@@ -1022,7 +994,6 @@ static void mode_busy(char **arguments)
 	printf("{}\n");
 }
 
-/* title TEXT: TEXT is over its arguments, as setproctitle() does it; it may reach into the environment. */
 static void mode_title(char **arguments)
 {
 	char *title = strdup(arguments[0]), *start = arguments[-2];
@@ -1031,7 +1002,6 @@ static void mode_title(char **arguments)
 	printf("{}\n");
 }
 
-/* mappings FILE: a page of it from an offset, a shared anonymous page, one without access. */
 static void mode_mappings(char **arguments)
 {
 	long page = sysconf(_SC_PAGESIZE);
@@ -1045,7 +1015,6 @@ static void mode_mappings(char **arguments)
 
 /* --- faults --- */
 
-/* family NUMBER NAME: that many children with that name, `children`; they wait as it does. */
 static void mode_family(char **arguments)
 {
 	char byte;
@@ -1099,7 +1068,6 @@ static void *make_threads(void *unused)
 	return unused;
 }
 
-/* storm: processes and threads begin and end all the time; to a line it answers how many processes have been `born`. */
 static void mode_storm(char **arguments)
 {
 	char line[16];
@@ -1119,10 +1087,6 @@ static void mode_storm(char **arguments)
 	_exit(0);
 }
 
-/*
- * long-paths FOLDER HEX LENGTH: goes down folders named HEX as often as that many bytes take, copies itself there and becomes the
- * copy, which has a file open and mapped.
- */
 static void mode_long_paths(char **arguments)
 {
 	char name[256], bytes[65536];
@@ -1153,10 +1117,6 @@ static void mode_at_path(char **arguments)
 	printf("{\"fd\":%d}\n", fd);
 }
 
-/*
- * hostile FOLDER NAME: NAME is what a thread, a file that is open and mapped, a bound socket and an abstract one are called, and in
- * a network namespace of its own the one device.
- */
 static void mode_hostile(char **arguments)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_newname = "\x1b[31m\a\",'\x9b" };
@@ -1185,7 +1145,6 @@ static void mode_hostile(char **arguments)
 #define PR_MDWE_REFUSE_EXEC_GAIN 1
 #endif
 
-/* no-jit COMMAND [ARGUMENT ...]: becomes the command, which may not make code at run time (Linux 6.3) */
 static void mode_no_jit(char **arguments)
 {
 	check(arguments[0] && prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0, "PR_SET_MDWE");
@@ -1194,39 +1153,77 @@ static void mode_no_jit(char **arguments)
 }
 
 static const struct {
-	const char *name;
+	const char *name, *parameters;
 	void (*run)(char **arguments);
+	const char *description;
 } modes[] = {
-	{ "name", mode_name },
-	{ "values", mode_values },
-	{ "names", mode_names },
-	{ "deep", mode_deep },
-	{ "descriptors", mode_descriptors },
-	{ "many", mode_many },
-	{ "threads", mode_threads },
-	{ "sleepers", mode_sleepers },
-	{ "restless", mode_restless },
-	{ "maps", mode_maps },
-	{ "programs", mode_programs },
-	{ "socket-maps", mode_socket_maps },
-	{ "timer", mode_timer },
-	{ "dmabuf", mode_dmabuf },
-	{ "nonblocking", mode_nonblocking },
-	{ "inet", mode_inet },
-	{ "addresses", mode_addresses },
-	{ "unix", mode_unix },
-	{ "exited-leader", mode_exited_leader },
-	{ "unshared-files", mode_unshared_files },
-	{ "zombie", mode_zombie },
-	{ "busy", mode_busy },
-	{ "title", mode_title },
-	{ "mappings", mode_mappings },
-	{ "family", mode_family },
-	{ "storm", mode_storm },
-	{ "long-paths", mode_long_paths },
-	{ "at-path", mode_at_path },
-	{ "hostile", mode_hostile },
-	{ "no-jit", mode_no_jit },
+	{ "name", "NAME", mode_name,
+	  "The process has that name, bytes as given." },
+	{ "values", "FOLDER", mode_values,
+	  "Files, pipes, sockets and threads with ordinary and extreme values in every column: a path of 4,000 "
+	  "bytes, names with what the language of --where quotes, positions at both ends of 64 bits, an owner of the "
+	  "largest number." },
+	{ "names", "FOLDER", mode_names,
+	  "Does as it is told, one line at a time, and answers each with a line: \"name HEX\" is the process's name "
+	  "from then on, \"file HEX\" the name in FOLDER of a new file that descriptor 100 has open." },
+	{ "deep", "FOLDER HEX DEPTH", mode_deep,
+	  "Descriptor 100 is a folder DEPTH folders below FOLDER, each named HEX." },
+	{ "descriptors", "FOLDER", mode_descriptors,
+	  "One of every kind, files in FOLDER." },
+	{ "many", "FILES", mode_many,
+	  "That many more descriptors." },
+	{ "threads", "NUMBER", mode_threads,
+	  "That many threads besides the first." },
+	{ "sleepers", "NUMBER", mode_sleepers,
+	  "So many threads in each of several places of the kernel, one of each, then the next of each." },
+	{ "restless", "", mode_restless,
+	  "A thread that renames itself, opens, closes and makes processes that end, all the time." },
+	{ "maps", "", mode_maps,
+	  "A hash, a per-CPU hash with another value on each CPU, an array of large values, a frozen one, and a "
+	  "stack." },
+	{ "programs", "", mode_programs,
+	  "One for sockets, one that may sleep, and one that is linked to a network namespace of its own." },
+	{ "socket-maps", "", mode_socket_maps,
+	  "A value stored for a socket; TCP sockets in a sockmap, and one in a sockhash." },
+	{ "timer", "", mode_timer,
+	  "A value with a timer in it, which a program has initialised: it holds a kernel address." },
+	{ "dmabuf", "", mode_dmabuf,
+	  "A buffer of two pages from /dev/udmabuf, with a name." },
+	{ "nonblocking", "COMMAND [ARGUMENT ...]", mode_nonblocking,
+	  "Becomes that command, with a standard output that does not wait." },
+	{ "inet", "[CGROUP]", mode_inet,
+	  "TCP in its states, UDP, netlink; made in that control group." },
+	{ "addresses", "ADDRESS ...", mode_addresses,
+	  "A UDP socket bound to each, on the ports from 1 on." },
+	{ "unix", "PATH LONG", mode_unix,
+	  "Unix sockets; they are bound to PATH and to the 108 bytes of LONG, which the test removes." },
+	{ "exited-leader", "", mode_exited_leader,
+	  "Three threads live on; the first of them is `tid`." },
+	{ "unshared-files", "", mode_unshared_files,
+	  "The thread `tid` and one more have a file table of their own, with `fd` in it." },
+	{ "zombie", "", mode_zombie,
+	  "The child `child` has ended and nobody has asked how." },
+	{ "busy", "", mode_busy,
+	  "Has used 200 ms of processor time." },
+	{ "title", "TEXT", mode_title,
+	  "TEXT is over its arguments, as setproctitle() does it; it may reach into the environment." },
+	{ "mappings", "FILE", mode_mappings,
+	  "A page of it from an offset, a shared anonymous page, one without access." },
+	{ "family", "NUMBER NAME", mode_family,
+	  "That many children with that name, `children`; they wait as it does." },
+	{ "storm", "", mode_storm,
+	  "Processes and threads begin and end all the time; to a line it answers how many processes have been "
+	  "`born`." },
+	{ "long-paths", "FOLDER HEX LENGTH", mode_long_paths,
+	  "Goes down folders named HEX as often as that many bytes take, copies itself there and becomes the copy, "
+	  "which has a file open and mapped." },
+	{ "at-path", "", mode_at_path,
+	  "Has a file \"f\" of the current folder open and mapped." },
+	{ "hostile", "FOLDER NAME", mode_hostile,
+	  "NAME is what a thread, a file that is open and mapped, a bound socket and an abstract one are called, and "
+	  "in a network namespace of its own the one device." },
+	{ "no-jit", "COMMAND [ARGUMENT ...]", mode_no_jit,
+	  "Becomes the command, which may not make code at run time (Linux 6.3)." },
 };
 
 int main(int count, char **arguments)
@@ -1242,6 +1239,11 @@ int main(int count, char **arguments)
 			;
 		return 0;
 	}
-	fprintf(stderr, "usage: fixture MODE [ARGUMENT ...]\n");
-	return 2;
+	if (count > 1) {
+		fprintf(stderr, "fixture: there is no mode %s\n", arguments[1]);
+		return 2;
+	}
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		printf("%s %s\n\t%s\n", modes[i].name, modes[i].parameters, modes[i].description);
+	return 0;
 }

@@ -4,7 +4,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { globSync, readFileSync } from "node:fs";
 import { functions, type Type } from "../src/native/shim.ts";
-import { root, run, TemporaryFolder } from "./support.ts";
+import { fixtureProgram, root, run, TemporaryFolder } from "./support.ts";
 
 /** The modules of src that each module of src imports, for values or types. */
 const imports = new Map(
@@ -116,4 +116,15 @@ Deno.test("the example of a table compiles, and not with a walk that is not star
     equal(status, 1, instead);
     match(stderr, message);
   }
+});
+
+Deno.test("the fixture lists its modes, each with what it does, and tests start no other", () => {
+  const { status, stdout } = run(fixtureProgram(), []);
+  equal(status, 0);
+  const listed = new Map([...stdout.matchAll(/^([\w-]+) ?[^\n]*\n\t([^\n]*)$/gm)].map(([, mode, text]) => [mode, text!]));
+  ok([...listed.values()].every((text) => /^[A-Z].*\.$/.test(text)), stdout);
+  const tests = globSync("test/*_test.ts", { cwd: root }).map((file) => readFileSync(root + file, "utf8")).join("");
+  const started = [...tests.matchAll(/Fixture\.start\(\s*"([\w-]+)"/g)].map(([, mode]) => mode!);
+  ok(started.length > 50);
+  equal(started.filter((mode) => !listed.has(mode)), []);
 });

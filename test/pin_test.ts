@@ -86,7 +86,7 @@ Deno.test("pin --list shows each query in words, unpin removes it and nothing el
   ok(!existsSync(path));
   const again = taskIter("unpin", path);
   equal([again.status, again.stdout], [2, ""]);
-  match(again.stderr, /is no query that task-iter has pinned/);
+  match(again.stderr, /is not a query that task-iter has pinned/);
   // A map of somebody else.
   const map = `${folder.path}/map`;
   const create = ["map", "create", map, "type", "array", "key", "4", "value", "4", "entries", "1", "name", "other"];

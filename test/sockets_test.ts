@@ -533,7 +533,7 @@ Deno.test("--netns says what is wrong", () => {
     /^task-iter: cannot read table tcp: network namespace \/proc\/4194305\/ns\/net: there is no process 4194305\n$/,
   );
   match(refused(`${folder.path}/none`), /: network namespace .*\/none: no such file\n$/);
-  match(refused("/proc/self/ns/ipc"), /: network namespace \/proc\/self\/ns\/ipc: it is no network namespace\n$/);
+  match(refused("/proc/self/ns/ipc"), /: network namespace \/proc\/self\/ns\/ipc: not a network namespace\n$/);
   const { status, stderr } = taskIter("routes", "--netns", "all");
   equal(status, 2);
   match(stderr, /^task-iter: routes takes no network namespace; those that do: .*netlink.*tcp.*udp.*unix/);

@@ -113,7 +113,7 @@ export function listPins(libraries: Libraries): { path: string; query: string }[
 export function unpin(libraries: Libraries, path: string): void {
   const place = paths().resolve(path);
   if (pinned(anyLibrary(libraries), place) === undefined) {
-    throw new UsageError(`${path} is no query that task-iter has pinned: task-iter pin --list shows them`);
+    throw new UsageError(`${path} is not a query that task-iter has pinned: task-iter pin --list shows those`);
   }
   try {
     unlinkSync(place);

@@ -48,7 +48,7 @@ export class Walk {
     const result = this.#shim.create_in(this.#handle, netns);
     if (result >= 0) return result;
     const reason = result === -EINVAL
-      ? "it is no network namespace"
+      ? "not a network namespace"
       : result === -EPERM
       ? "not permitted: CAP_SYS_ADMIN is missing"
       : this.#shim.error(this.#handle);

@@ -156,7 +156,7 @@ function tokenize(text: string): Token[] {
       tokens.push({ kind: "word", text: word, bytes, stars, position: at });
     } else {
       const meant: Record<string, string> = { "=": "==", "&": "&&", "|": "||" };
-      throw new WhereError(`${char} is no operator (did you mean ${meant[char]}?)`, text, at);
+      throw new WhereError(`${char} is not an operator (did you mean ${meant[char]}?)`, text, at);
     }
     at += (punctuation ?? word)!.length;
   }
@@ -291,7 +291,7 @@ class Parser {
       }
       return { kind: "comparison", column: number, flags, lo: 0n, hi: 0n, bytes };
     }
-    if (sign.endsWith("~")) this.fail(`${column.name} is no string: ~ does not compare it`, operator);
+    if (sign.endsWith("~")) this.fail(`${column.name} is not a string: ~ compares strings`, operator);
     if ((column.type === "enum" || column.type === "boolean") && !equality) {
       this.fail(`${column.name} has no order: == != or in compare it`, operator);
     }
@@ -310,7 +310,7 @@ class Parser {
     if (word) return BigInt(word[0]);
     const match = /^(-?)(0[xX][0-9a-fA-F]+|[0-9]+)([kKmMgG]?)$/.exec(value.text);
     if (!match) {
-      if (column.type !== "enum") this.fail(`${column.name} is a number: ${value.text} is none`, value);
+      if (column.type !== "enum") this.fail(`${column.name} is a number, not ${value.text}`, value);
       const words = column.words.map(([, word]) => word);
       this.fail(`${column.name} is never ${value.text}${suggest(value.text, words)}`, value);
     }
