@@ -16,6 +16,7 @@ import {
   fixtureProgram,
   type Result,
   root,
+  type Row,
   rows,
   run,
   taskIter,
@@ -340,6 +341,18 @@ for (
     match(stdout, reason);
   });
 }
+
+Deno.test("a refused program may mean lockdown, where nothing tells whether there is one", () => {
+  const hide = ["-m", "sh", "-c", 'mount -t tmpfs t /sys/kernel/security && exec "$@"', "sh"];
+  const finding = () => JSON.parse(run("unshare", [...hide, executable, "doctor", "-f", "json"]).stdout) as Row[];
+  const { ok: fine, found, advice } = finding().find(({ check }) => check === "lockdown")!;
+  equal([fine, found], [true, "unknown"]);
+  match(advice, /^mount -t securityfs /);
+  const refuse = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=bpf", "-e", "inject=bpf:error=EINVAL"];
+  const { status, stderr } = run("unshare", [...hide, ...refuse, executable, "files"]);
+  equal(status, 3);
+  match(stderr, /^task-iter: cannot read table files: the kernel refused the program [^\n]*may be locked down[^\n]*\n$/);
+});
 
 Deno.test("neither bpffs nor the rest of /sys is needed", async () => {
   await using fixture = await Fixture.start("name", "no sys");

@@ -46,7 +46,8 @@ function tableFinding(libraries: Libraries, table: Table, available: boolean): F
 /** Everything that is looked at, the default table last of the general part. */
 function examine(libraries: Libraries): Finding[] {
   const missing = missingCapabilities();
-  const locked = lockdown() === "confidentiality";
+  const level = lockdown();
+  const locked = level === "confidentiality";
   const btf = hasBtf();
   const found: Finding[] = [
     { check: "kernel", ok: true, found: release(), advice: "" },
@@ -62,7 +63,16 @@ function examine(libraries: Libraries): Finding[] {
       found: missing.length === 0 ? "enough" : `${missing.join(" and ")} missing`,
       advice: missing.length === 0 ? "" : ADVICE_PRIVILEGES,
     },
-    { check: "lockdown", ok: !locked, found: lockdown(), advice: locked ? "boot with lockdown=integrity, or without" : "" },
+    {
+      check: "lockdown",
+      ok: !locked,
+      found: level,
+      advice: locked
+        ? "boot with lockdown=integrity, or without"
+        : level === "unknown"
+        ? "mount -t securityfs none /sys/kernel/security, to see"
+        : "",
+    },
   ];
   const has = kernelHas();
   for (const [mark, name, advice] of HELPERS) {

@@ -30,14 +30,19 @@ export function explain(error: TaskIterError, table: Table): string {
   if (error.errno === EPERM && inUserNamespace()) {
     return `${what}: not permitted inside a user namespace, whatever it grants: run it outside (not rootless)`;
   }
-  if (error.errno === EPERM && lockdown() === "confidentiality") {
+  const refused = error.errno === EPERM || error.step === "load" && error.errno === EINVAL;
+  const locked = refused ? lockdown() : "none";
+  if (locked === "confidentiality") {
     return `${what}: the kernel is locked down (confidentiality), no BPF program may read it: boot with lockdown=integrity`;
   }
   if (!hasBtf()) {
     return `${what}: this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y`;
   }
   if (error.step === "load" && error.errno === EINVAL) {
-    return `${what}: the kernel refused the program (${error.message}): -v shows its verifier's log`;
+    const why = locked === "unknown"
+      ? "; the kernel may be locked down (confidentiality): after mount -t securityfs none /sys/kernel/security, task-iter doctor tells"
+      : "";
+    return `${what}: the kernel refused the program (${error.message})${why}: -v shows its verifier's log`;
   }
   return `${what}: ${error.message}`;
 }

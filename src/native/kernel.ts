@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** What the running kernel is, has, and lets this process do. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 function read(path: string): string {
   try {
@@ -50,8 +50,16 @@ export function iterators(): (iterator: string) => boolean {
   return (iterator) => has(`bpf_iter_${iterator}`);
 }
 
-/** "none", "integrity" or "confidentiality". */
-export const lockdown = (): string => /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1] ?? "none";
+/**
+ * Whether the kernel is locked down: "none", "integrity" or "confidentiality". The file that tells is in securityfs; where that is not
+ * mounted, "unknown", unless the kernel was booted with lockdown=.
+ */
+export function lockdown(): string {
+  const level = /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1];
+  if (level !== undefined) return level;
+  if (existsSync("/sys/kernel/security") && readdirSync("/sys/kernel/security").length > 0) return "none"; // built without it
+  return /(?:^|\s)lockdown=(integrity|confidentiality)(?:\s|$)/.exec(read("/proc/cmdline"))?.[1] ?? "unknown";
+}
 
 /** Whether user 0 here is another one outside: what such a namespace grants does not count for BPF. */
 export const inUserNamespace = (): boolean => !/^(0 +0 +4294967295)?$/.test(read("/proc/self/uid_map").replace(/\s+/g, " "));
