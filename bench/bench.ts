@@ -13,7 +13,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, wri
 import { availableParallelism, cpus, release, tmpdir } from "node:os";
 import { resolve } from "node:path";
 import type { Format } from "../src/query/request.ts";
-import { libraryOf } from "../src/native/load.ts";
+import { LIGHT, programOf } from "../src/native/load.ts";
 import { plan, type Query } from "../src/query/plan.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -116,8 +116,8 @@ function walk<Name extends string>(walkers: Record<Name, Walker>, rounds = ROUND
     );
     writeFileSync(file, request.query);
     return typeof walker === "string"
-      ? [`${built}floor_${walker}.so`, `floor_${walker}`, file]
-      : [libraries + libraryOf(request), `${request.table.replaceAll("-", "_")}_${request.format}`, file];
+      ? [libraries + LIGHT, `${built}floor_${walker}.light`, file]
+      : [libraries + LIGHT, libraries + programOf(request), file];
   });
   const output = execFileSync(`${built}measure`, ["walk", String(rounds + 1), ...args], { encoding: "utf8", maxBuffer: 1 << 26 });
   const passes = JSON.parse(output) as [number, number][][];

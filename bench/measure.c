@@ -7,7 +7,7 @@
  *	measure cache FILE ...
  *		reads them anew into the page cache: a runtime starts up to a millisecond faster or slower by how its file came there
  *	measure walk ROUNDS (LIBRARY PROGRAM QUERY) ...
- *		loads each program through the shim, which LIBRARY is, with the constant query in the file QUERY; then in ROUNDS
+ *		loads each file PROGRAM through the shim, which LIBRARY is, with the constant query in the file QUERY; then in ROUNDS
  *		rounds one pass of each into a buffer, in turn: [[[nanoseconds, bytes], ...], ...], a list for each program
  */
 #include <dlfcn.h>
@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READ_SIZE (16 << 10)	/* as src/native/program.ts */
+#define READ_SIZE (16 << 10)	/* as src/native/walk.ts */
 
 extern char **environ;
 
@@ -92,20 +92,32 @@ static void *symbol(void *library, const char *name)
 	return found;
 }
 
+/* The file into `bytes`; its size. */
+static unsigned contents(const char *path, char *bytes, size_t room)
+{
+	FILE *file = fopen(path, "r");
+	size_t size;
+
+	if (!file)
+		fail(path, strerror(errno));
+	size = fread(bytes, 1, room, file);
+	if (size == room)
+		fail(path, "too large");
+	fclose(file);
+	return size;
+}
+
 static void load(struct walk *walk, char **arguments)
 {
 	void *library = dlopen(arguments[0], RTLD_NOW | RTLD_LOCAL);
-	static char query[1 << 16];
-	FILE *file = fopen(arguments[2], "r");
-	size_t size;
+	static char program[1 << 20], query[1 << 16];
+	unsigned length, size;
 
 	if (!library)
 		fail(arguments[0], dlerror());
-	if (!file)
-		fail(arguments[2], strerror(errno));
-	size = fread(query, 1, sizeof(query), file);
-	fclose(file);
-	walk->handle = ((void *(*)(const char *))symbol(library, "task_iter_open"))(arguments[1]);
+	length = contents(arguments[1], program, sizeof(program));
+	size = contents(arguments[2], query, sizeof(query));
+	walk->handle = ((void *(*)(const void *, unsigned))symbol(library, "task_iter_open"))(program, length);
 	if (((int (*)(void *, const void *, unsigned, unsigned))symbol(library, "task_iter_configure"))
 		    (walk->handle, query, size, 0) < 0 ||
 	    ((int (*)(void *))symbol(library, "task_iter_load"))(walk->handle) < 0 ||

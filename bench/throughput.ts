@@ -31,7 +31,11 @@ const shim = {
   free: () => {},
 } satisfies Partial<Shim> as unknown as Shim;
 
-using program = loadProgram(() => shim, { table: "files", format: "jsonl", query: new Uint8Array() });
+using program = loadProgram({ open: () => shim, program: () => new Uint8Array() }, {
+  table: "files",
+  format: "jsonl",
+  query: new Uint8Array(),
+});
 closeSync(openSync(file, "r"));
 const start = performance.now();
 const output = outputOf(program);

@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* internal.h -- what shim.c and the two ways of loading share: light.c (a light skeleton) and libbpf.c (before Linux 5.17) */
+/* internal.h -- what shim.c and the two ways of loading share: light.c (a loader program) and libbpf.c (before Linux 5.17) */
 #ifndef TASK_ITER_INTERNAL_H
 #define TASK_ITER_INTERNAL_H
 
 #include "shim.h"
+#include <stddef.h>
 #include "../bpf/engine/query.h"
 
 #define LOG_SIZE (16u << 20)
+#define LAYOUT (QUERY_VERSION << 16 | (__u32)sizeof(struct query))
+
+/*
+ * A program file, TABLE.FORMAT.light, begins with this, in the byte order of both architectures. The loader's instructions, the
+ * loader's data and the initial value of .rodata follow, each of the size given here.
+ */
+struct image {
+	__u32 magic, layout;
+	__u32 maps;			/* how many maps the program has; the next two are numbers of them */
+	__u32 rodata, bss;
+	__u32 query, progress;		/* offsets in .rodata and .bss */
+	__u32 insns_size, data_size, rodata_size, bss_size;
+	__u32 unused;			/* what follows lies at a multiple of 8 */
+};
+
+#define IMAGE_MAGIC 0x72746974	/* "titr" */
+#define IMAGE_MAX_MAPS 64
 
 struct task_iter {
-	void *object;			/* the loader's own: a skeleton or a bpf_object */
+	void *object;			/* the loader's own: a struct light or a bpf_object */
 	struct query *query;		/* .rodata, writable until loaded */
 	struct progress *progress;	/* .bss, once loaded */
 	int prog_fd, link_fd;		/* -1: not yet */
@@ -23,8 +41,8 @@ struct task_iter {
 /* Leaves "STEP: what errno means" as the handle's error, where there is a handle; -error. */
 int fail(struct task_iter *it, const char *step, int error);
 
-/* Fills object and query, or returns a negative errno. */
-int loader_open(struct task_iter *it, const char *program);
+/* Fills object and query, and keeps none of the bytes; or returns a negative errno, with object NULL. */
+int loader_open(struct task_iter *it, const void *bytes, size_t length);
 /* Fills prog_fd and progress, or returns a negative errno. */
 int loader_load(struct task_iter *it);
 void loader_free(struct task_iter *it);

@@ -9,22 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define OBJECT(name, file)                                                   \
-	__asm__(".pushsection .rodata\n.balign 8\n"                          \
-		"object_" #name ": .incbin \"" file "\"\n"                   \
-		"object_end_" #name ": .popsection\n");                      \
-	extern const char object_##name[] __attribute__((visibility("hidden"))), \
-		object_end_##name[] __attribute__((visibility("hidden")));
-#include OBJECTS
-#undef OBJECT
-
-static const struct {
-	const char *name, *start, *end;
-} objects[] = {
-#define OBJECT(name, file) { #name, object_##name, object_end_##name },
-#include OBJECTS
-};
-
 /* libbpf has one print function for all; the handle that is loading sets where it writes. */
 static char *print_to;
 
@@ -57,7 +41,7 @@ static long offset_of(struct bpf_object *object, const char *section, const char
 	return -1;
 }
 
-int loader_open(struct task_iter *it, const char *program)
+int loader_open(struct task_iter *it, const void *bytes, size_t length)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "task_iter");
 	struct bpf_object *object;
@@ -67,25 +51,20 @@ int loader_open(struct task_iter *it, const char *program)
 	size_t size;
 
 	libbpf_set_print(print);
-	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-		if (strcmp(objects[i].name, program))
-			continue;
-		object = bpf_object__open_mem(objects[i].start, objects[i].end - objects[i].start, &options);
-		if (!object)
-			return -errno;
-		it->object = object;
-		map = bpf_object__find_map_by_name(object, ".rodata");
-		start = map ? (char *)bpf_map__initial_value(map, &size) : NULL;
-		offset = offset_of(object, ".rodata", "query");
-		if (!start || offset < 0) {
-			bpf_object__close(object);
-			it->object = NULL;
-			return -EINVAL;
-		}
-		it->query = (struct query *)(start + offset);
-		return 0;
+	/* libbpf keeps copies only. */
+	object = bpf_object__open_mem(bytes, length, &options);
+	if (!object)
+		return -errno;
+	map = bpf_object__find_map_by_name(object, ".rodata");
+	start = map ? (char *)bpf_map__initial_value(map, &size) : NULL;
+	offset = offset_of(object, ".rodata", "query");
+	if (!start || offset < 0 || offset + sizeof(struct query) > size) {
+		bpf_object__close(object);
+		return -EINVAL;
 	}
-	return -ENOENT;
+	it->object = object;
+	it->query = (struct query *)(start + offset);
+	return 0;
 }
 
 int loader_load(struct task_iter *it)

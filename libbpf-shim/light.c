@@ -1,63 +1,135 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * light.c -- loads one program by its light skeleton: the kernel relocates it, no BTF is parsed here (Linux 5.17 and later)
- *
- * Built once for each program, PROGRAM, into a library of its own: a run copies and maps the one it needs, not all of them.
+ * light.c -- loads a program by the loader program that pack.c put into its file: the kernel relocates the program, no BTF is
+ * parsed here (Linux 5.17 and later)
  */
-#include <errno.h>
-#include <linux/types.h>
-#include <string.h>
-#include <unistd.h>
-
-/* the types that the skeleton's picture of .bss uses */
-typedef __u8 u8;
-typedef __u32 u32;
-typedef __u64 u64;
 #include "internal.h"
-#include SKELETON
+/* skel_internal.h uses these, and does not include them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <bpf/skel_internal.h>
 
-#define JOIN(a, b) JOIN_(a, b)
-#define JOIN_(a, b) a##b
-#define NAME_(name) #name
-#define NAME(name) NAME_(name)
-#define SKEL(verb) JOIN(PROGRAM, __##verb)
+/* What the loader program reads and fills: its context, then a bpf_map_desc for each map, then the bpf_prog_desc of `dump`. */
+struct light {
+	struct image *image;
+	struct bpf_loader_ctx *ctx;
+};
 
-int loader_open(struct task_iter *it, const char *program)
+static struct bpf_map_desc *maps_of(const struct light *light)
 {
-	struct PROGRAM *skel;
+	return (struct bpf_map_desc *)(light->ctx + 1);
+}
 
-	if (strcmp(program, NAME(PROGRAM)))
-		return -ENOENT;
-	skel = SKEL(open)();
-	if (!skel)
+static const struct bpf_prog_desc *dump_of(const struct light *light)
+{
+	return (struct bpf_prog_desc *)(maps_of(light) + light->image->maps);
+}
+
+/* Whether `length` bytes are a whole program file, all of whose offsets lie in it. */
+static int is_image(const struct image *image, size_t length)
+{
+	if (length < sizeof(*image) || image->magic != IMAGE_MAGIC || image->layout != LAYOUT)
+		return 0;
+	if (length != (__u64)sizeof(*image) + image->insns_size + image->data_size + image->rodata_size)
+		return 0;
+	return image->maps <= IMAGE_MAX_MAPS && image->rodata < image->maps && image->bss < image->maps &&
+	       (__u64)image->query + sizeof(struct query) <= image->rodata_size && image->query % 8 == 0 &&
+	       (__u64)image->progress + sizeof(struct progress) <= image->bss_size;
+}
+
+static char *insns_of(const struct light *light)
+{
+	return (char *)(light->image + 1);
+}
+
+static char *data_of(const struct light *light)
+{
+	return insns_of(light) + light->image->insns_size;
+}
+
+static char *rodata_of(const struct light *light)
+{
+	return data_of(light) + light->image->data_size;
+}
+
+int loader_open(struct task_iter *it, const void *bytes, size_t length)
+{
+	struct image header;
+	struct light *light;
+
+	/* The caller's bytes have any alignment, and are the caller's again afterwards. */
+	if (length < sizeof(header))
+		return -EINVAL;
+	memcpy(&header, bytes, sizeof(header));
+	if (!is_image(&header, length))
+		return -EINVAL;
+	light = calloc(1, sizeof(*light));
+	if (!light)
 		return -ENOMEM;
-	it->object = skel;
-	it->query = &skel->rodata->query;
+	it->object = light;
+	light->image = malloc(length);
+	light->ctx = calloc(1, sizeof(*light->ctx) + header.maps * sizeof(struct bpf_map_desc) + sizeof(struct bpf_prog_desc));
+	if (!light->image || !light->ctx) {
+		loader_free(it);
+		it->object = NULL;
+		return -ENOMEM;
+	}
+	memcpy(light->image, bytes, length);
+	light->ctx->sz = (char *)(dump_of(light) + 1) - (char *)light->ctx;
+	/* The other maps begin with what the loader's own data say. */
+	maps_of(light)[header.rodata].initial_value = (unsigned long)rodata_of(light);
+	it->query = (struct query *)(rodata_of(light) + header.query);
 	return 0;
 }
 
 int loader_load(struct task_iter *it)
 {
-	struct PROGRAM *skel = it->object;
+	struct light *light = it->object;
+	const struct image *image = light->image;
+	struct bpf_load_and_run_opts options = {
+		.ctx = light->ctx,
+		.data = data_of(light),
+		.data_sz = image->data_size,
+		.insns = insns_of(light),
+		.insns_sz = image->insns_size,
+	};
 	int error, tries = 100;
+	char *start;
 
 	if (it->log) {
-		skel->ctx.log_level = it->log_level;
-		skel->ctx.log_size = LOG_SIZE;
-		skel->ctx.log_buf = (unsigned long)it->log;
+		light->ctx->log_level = it->log_level;
+		light->ctx->log_size = LOG_SIZE;
+		light->ctx->log_buf = (unsigned long)it->log;
 	}
 	/* EAGAIN: the process was stopped or continued, which cannot be blocked. libbpf tries again as well, five times. */
 	do
-		error = SKEL(load)(skel);
+		error = bpf_load_and_run(&options);
 	while (error == -EAGAIN && --tries);
 	if (error < 0)
 		return error;
-	it->prog_fd = skel->progs.dump.prog_fd;
-	it->progress = &skel->bss->progress;
+	start = mmap(NULL, image->bss_size, PROT_READ | PROT_WRITE, MAP_SHARED, maps_of(light)[image->bss].map_fd, 0);
+	if (start == MAP_FAILED)
+		return -errno;
+	it->prog_fd = dump_of(light)->prog_fd;
+	it->progress = (struct progress *)(start + image->progress);
 	return 0;
 }
 
 void loader_free(struct task_iter *it)
 {
-	SKEL(destroy)(it->object);
+	struct light *light = it->object;
+
+	if (it->progress)
+		munmap((char *)it->progress - light->image->progress, light->image->bss_size);
+	if (light->image && light->ctx) {
+		for (__u32 i = 0; i < light->image->maps; i++)
+			skel_closenz(maps_of(light)[i].map_fd);
+		skel_closenz(dump_of(light)->prog_fd);
+	}
+	free(light->ctx);
+	free(light->image);
+	free(light);
 }

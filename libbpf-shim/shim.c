@@ -27,10 +27,10 @@ int fail(struct task_iter *it, const char *step, int error)
 
 __u32 task_iter_version(void)
 {
-	return QUERY_VERSION << 16 | sizeof(struct query);
+	return LAYOUT;
 }
 
-struct task_iter *task_iter_open(const char *program)
+struct task_iter *task_iter_open(const void *program, __u32 size)
 {
 	struct task_iter *it = calloc(1, sizeof(*it));
 	int error;
@@ -38,22 +38,20 @@ struct task_iter *task_iter_open(const char *program)
 	if (!it)
 		return NULL;
 	it->prog_fd = it->link_fd = -1;
-	error = program ? loader_open(it, program) : -EINVAL;
+	error = program ? loader_open(it, program, size) : -EINVAL;
 	if (error == -ENOMEM) {
 		free(it);
 		return NULL;
 	}
-	if (error == -ENOENT)
-		snprintf(it->error, sizeof(it->error), "open: the library does not hold the program");
-	else if (error)
-		fail(it, "open", -error);
+	if (error)
+		snprintf(it->error, sizeof(it->error), "open: these bytes are not a program that this library loads");
 	return it;
 }
 
 int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose)
 {
 	if (it && !it->query)
-		return -ENOENT;	/* open has said why */
+		return -EINVAL;	/* open has said why */
 	if (!it || !query || size != sizeof(struct query) || it->spent)
 		return fail(it, "configure", EINVAL);
 	memcpy(it->query, query, size);

@@ -19,10 +19,11 @@ struct task_iter;
 EXPORT __u32 task_iter_version(void);
 
 /*
- * A handle for the program, "files_json" say; NULL only without memory. When the library does not hold the program, configure fails
- * and the handle's error says so.
+ * A handle for the program whose file the `size` bytes are: TABLE.FORMAT.light for light.so, TABLE.FORMAT.bounded.bpf.o for libbpf.so.
+ * The bytes are used during this call only. NULL only without memory. When the bytes are no such file, configure fails and the handle's
+ * error says so.
  */
-EXPORT struct task_iter *task_iter_open(const char *program);
+EXPORT struct task_iter *task_iter_open(const void *program, __u32 size);
 
 /*
  * The constant query, a struct query of exactly `size` bytes. With `verbose`, a log level of bpf(2), load leaves the verifier's

@@ -127,7 +127,9 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
   mkdirSync(`${work}lib`, { recursive: true });
   mkdirSync(`${root}dist`, { recursive: true });
   for (const name of readdirSync(libraries)) {
-    if (/\.so(\.1)?$/.test(name)) copyFileSync(libraries + name, `${work}lib/${name}`);
+    if (/^(light|libbpf)\.so$|\.so\.1$|\.light$|\.bounded\.bpf\.o$/.test(name)) {
+      copyFileSync(libraries + name, `${work}lib/${name}`);
+    }
   }
   await bundle({
     entryPoints: [`${root}src/cli/main.ts`],

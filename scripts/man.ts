@@ -4,7 +4,7 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { mkdirSync, writeFileSync } from "node:fs";
 import manifest from "../deno.json" with { type: "json" };
-import { commandLine } from "../src/cli/command.ts";
+import { commandLine, NO_LIBRARIES } from "../src/cli/command.ts";
 import { SUBCOMMANDS } from "../src/cli/subcommands.ts";
 import { tables } from "../src/query/schema.ts";
 
@@ -29,9 +29,7 @@ function options(command: CommandUnknownOpts): string[] {
 
 /** The page's source. */
 export function manual(): string {
-  const program = commandLine(SUBCOMMANDS, () => {
-    throw new Error("a manual page reads no table");
-  });
+  const program = commandLine(SUBCOMMANDS, NO_LIBRARIES);
   const lines = [
     `.TH TASK\\-ITER 8 "" "task\\-iter ${manifest.version}" "System administration"`,
     ".SH NAME",

@@ -8,6 +8,7 @@
  * ```
  */
 
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Libraries, load } from "./native/load.ts";
 import type { Runtime } from "./native/shim.ts";
@@ -29,8 +30,11 @@ const runtime: Runtime = "Bun" in globalThis
 
 const folder = new URL(`../build/${process.arch === "arm64" ? "aarch64" : "x86_64"}/`, import.meta.url);
 
-/** The libraries that the build left beside the sources. */
-export const libraries: Libraries = (name) => runtime.open(fileURLToPath(new URL(name, folder)));
+/** The libraries and programs that the build left beside the sources. */
+export const libraries: Libraries = {
+  open: (name) => runtime.open(fileURLToPath(new URL(name, folder))),
+  program: (name) => readFileSync(new URL(name, folder)),
+};
 
 /** A row: columns by name; an absent value is `null`. */
 export type Row = Record<string, string | number | boolean | null | string[]>;

@@ -16,7 +16,6 @@ import { LAYOUT } from "../src/query/query.ts";
 /** Bytes of a time that jsonl rows can carry, without the NUL. */
 const STAMP_MAX = STAMP_SIZE - 1;
 
-const ENOENT = 2;
 const EBADF = 9;
 
 const counts = new BigUint64Array(2);
@@ -56,22 +55,24 @@ function takesNoHandle(shim: Shim): void {
   shim.free(null);
 }
 
-function opensOnlyWhatItHolds(shim: Shim): void {
+function opensOnlyPrograms(shim: Shim, program: Uint8Array): void {
   const query = new Uint8Array(LAYOUT & 0xffff);
-  for (const name of ["", "files", "files_jso", "files_json ", "nothing", "x".repeat(10_000)]) {
-    const it = shim.open(cstring(name));
-    ok(it, name);
-    equal(shim.configure(it, query, query.length, 0), -ENOENT);
+  const spoiled = new Uint8Array(program);
+  spoiled[0]! ^= 1;
+  for (const bytes of [new Uint8Array(1), cstring("files_json"), new Uint8Array(10_000), program.subarray(0, 60), spoiled]) {
+    const it = shim.open(bytes, bytes.length);
+    ok(it);
+    equal(shim.configure(it, query, query.length, 0), -EINVAL);
     equal(shim.load(it), -EINVAL);
     shim.free(it);
-    const again = shim.open(cstring(name));
-    equal(shim.error(again), "open: the library does not hold the program");
-    equal(shim.configure(again, query, query.length, 0), -ENOENT);
-    equal(shim.error(again), "open: the library does not hold the program");
+    const again = shim.open(bytes, bytes.length);
+    equal(shim.error(again), "open: these bytes are not a program that this library loads");
+    equal(shim.configure(again, query, query.length, 0), -EINVAL);
+    equal(shim.error(again), "open: these bytes are not a program that this library loads");
     shim.free(again);
   }
-  const it = shim.open(null);
-  equal(shim.error(it), "open: Invalid argument");
+  const it = shim.open(null, 0);
+  equal(shim.error(it), "open: these bytes are not a program that this library loads");
   shim.free(it);
 }
 
@@ -105,8 +106,8 @@ function readAll(shim: Shim, it: Handle, fd: number, size: number): string {
   return text;
 }
 
-function readsATable(shim: Shim, pid: number): void {
-  const it = shim.open(cstring("files_jsonl"));
+function readsATable(shim: Shim, program: Uint8Array, pid: number): void {
+  const it = shim.open(program, program.length);
   ok(it);
   const { query } = plan({ table: "files", pid, columns: ["fd", "path"] }, "jsonl", true).request;
   equal(shim.error(it), "");
@@ -153,9 +154,9 @@ function readsATable(shim: Shim, pid: number): void {
 }
 
 /** Handles are each other's strangers. */
-function holdsSeveral(shim: Shim, pid: number): void {
+function holdsSeveral(shim: Shim, program: Uint8Array, pid: number): void {
   const handles = [pid, 0x7ffffff0].map((pid) => {
-    const it = shim.open(cstring("files_jsonl"));
+    const it = shim.open(program, program.length);
     const { query } = plan({ table: "files", pid, columns: ["fd"] }, "jsonl").request;
     equal(shim.configure(it, query, query.length, 0), 0);
     equal(shim.load(it), 0);
@@ -177,7 +178,7 @@ function refusesAnotherLayout(shim: Shim): void {
         throw new Error(`${name} was called`);
       },
     });
-    throws(() => loadProgram(() => other, plan({ table: "files" }, "json").request), (error) => {
+    throws(() => loadProgram({ ...libraries, open: () => other }, plan({ table: "files" }, "json").request), (error) => {
       ok(error instanceof TaskIterError);
       equal(error.step, "open");
       match(error.message, /query layout is [0-9]+ of [0-9]+ bytes, this program's 1 of [0-9]+ bytes: build both anew/);
@@ -188,17 +189,19 @@ function refusesAnotherLayout(shim: Shim): void {
 
 /** Checks all of it; the rows of `pid`, which must be the same in every runtime. */
 export function contract(pid: number): Row[] {
-  for (const name of ["files.jsonl.so", "libbpf.so"]) {
+  for (const [name, file] of [["light.so", "files.jsonl.light"], ["libbpf.so", "files.jsonl.bounded.bpf.o"]] as const) {
     const needs = name === "libbpf.so" ? ["libz.so.1", "libelf.so.1", "libbpf.so.1"] : [];
-    const shim = libraries(name, needs);
+    const shim = libraries.open(name, needs);
+    const program = libraries.program(file);
     equal(shim.version(), LAYOUT);
     takesNoHandle(shim);
-    opensOnlyWhatItHolds(shim);
-    readsATable(shim, pid);
-    holdsSeveral(shim, pid);
+    opensOnlyPrograms(shim, program);
+    readsATable(shim, program, pid);
+    holdsSeveral(shim, program, pid);
     refusesAnotherLayout(shim);
   }
-  throws(() => libraries("no-such-library.so"));
+  throws(() => libraries.open("no-such-library.so"));
+  throws(() => libraries.program("no-such-program"));
   throws(() => [...rows({ table: "file" })], { name: "UsageError" });
   throws(() => [...rows({ table: "files", where: "fd ==" })], { name: "WhereError" });
   return [

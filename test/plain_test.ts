@@ -65,12 +65,16 @@ Deno.test("the plain program shows one process, where the kernel narrows the wal
     ok(!isNarrowed({ table: "files", ...query }, "csv"), JSON.stringify(query));
   }
   const names: string[] = [];
-  const beforeLinux61: Libraries = (name) => {
-    names.push(name);
-    return new Proxy(libraries(name), {
-      get: (shim, call: keyof Shim) =>
-        call === "attach" ? (it: never, pid: number) => pid ? -E2BIG : shim.attach(it, 0, 0, 0) : shim[call],
-    });
+  const beforeLinux61: Libraries = {
+    open: (name) =>
+      new Proxy(libraries.open(name), {
+        get: (shim, call: keyof Shim) =>
+          call === "attach" ? (it: never, pid: number) => pid ? -E2BIG : shim.attach(it, 0, 0, 0) : shim[call],
+      }),
+    program(name) {
+      names.push(name);
+      return libraries.program(name);
+    },
   };
   for (const table of ["stacks", "files", "tasks", "vmas"]) {
     const { request } = plan({ table, pid }, "jsonl");
@@ -79,7 +83,7 @@ Deno.test("the plain program shows one process, where the kernel narrows the wal
     equal(text(request), full, table);
     names.length = 0;
     equal(text(request, beforeLinux61), full, table);
-    equal(names, [`${table}.jsonl.plain.so`, `${table}.jsonl.so`]);
+    equal(names, [`${table}.jsonl.plain.light`, `${table}.jsonl.light`]);
   }
 });
 

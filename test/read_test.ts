@@ -6,7 +6,6 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, type Stat
 import { Ajv } from "ajv";
 import { parse } from "csv-parse/sync";
 import { FORMATS, libraries } from "../src/mod.ts";
-import { cstring } from "../src/native/shim.ts";
 import { plan } from "../src/query/plan.ts";
 import { type Column, tables } from "../src/query/schema.ts";
 import { Fixture, type Row, rows, taskIter, TemporaryFolder } from "./support.ts";
@@ -337,8 +336,9 @@ Deno.test("a row that the kernel makes again, for it did not fit, is read and co
   await using fixture = await Fixture.start("many", "3000");
   const fds = readdirSync(`/proc/${fixture.pid}/fd`).map(Number).sort(numerically);
   const { query } = plan({ table: "files", pid: fixture.pid }, "jsonl").request;
-  const shim = libraries("files.jsonl.so");
-  const it = shim.open(cstring("files_jsonl"));
+  const shim = libraries.open("light.so");
+  const program = libraries.program("files.jsonl.light");
+  const it = shim.open(program, program.length);
   equal([shim.configure(it, query, query.length, 0), shim.load(it), shim.attach(it, fixture.pid, 0, 0)], [0, 0, 0]);
   const fd = shim.create(it);
   // More than the kernel's buffer: it goes on until a row does not fit.
@@ -364,8 +364,9 @@ Deno.test("a process that takes another name in the middle of a walk has it in t
     for (const format of FORMATS) {
       writeFileSync(own, "first");
       const { query } = plan({ table: "files", pid: Deno.pid, columns: ["comm", "pid", "fd"] }, format).request;
-      const shim = libraries(`files.${format}.so`);
-      const it = shim.open(cstring(`files_${format}`));
+      const shim = libraries.open("light.so");
+      const program = libraries.program(`files.${format}.light`);
+      const it = shim.open(program, program.length);
       equal([shim.configure(it, query, query.length, 0), shim.load(it), shim.attach(it, Deno.pid, 0, 0)], [0, 0, 0]);
       const fd = shim.create(it);
       const buffer = new Uint8Array(1000);

@@ -165,10 +165,13 @@ function explain({ check, rows }: { check: Check; rows: number }, state: State):
  */
 export function perform(libraries: Libraries, checks: readonly Check[], verbose = false): Outcome[] {
   const opened = new Map<string, Shim>();
-  const once: Libraries = (name, needs) => {
-    const shim = opened.get(name) ?? libraries(name, needs);
-    opened.set(name, shim);
-    return shim;
+  const once: Libraries = {
+    open(name, needs) {
+      const shim = opened.get(name) ?? libraries.open(name, needs);
+      opened.set(name, shim);
+      return shim;
+    },
+    program: (name) => libraries.program(name),
   };
   const counted = new Map<string, number | string>();
   return checks.map((check) => {

@@ -159,9 +159,10 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
 }
 
 /** Nothing is carried out by a command line that is only looked at. */
-const NO_LIBRARIES: Libraries = () => {
+const refuse = () => {
   throw new Error("this command line is not to be carried out");
 };
+export const NO_LIBRARIES: Libraries = { open: refuse, program: refuse };
 
 /**
  * What of `words` belongs to `command` itself: its first operand, the words behind that, and the values of its options, as commander

@@ -3,12 +3,11 @@
 
 import { readdirSync, statfsSync, unlinkSync } from "node:fs";
 import type { Format } from "../query/request.ts";
-import type { Libraries } from "../native/load.ts";
+import { type Libraries, LIGHT } from "../native/load.ts";
 import { EEXIST, EINVAL, EPERM, TaskIterError, UsageError } from "../errors.ts";
 import { mounts } from "../native/mounts.ts";
 import { cstring, type Shim } from "../native/shim.ts";
 import { plan, type Query } from "../query/plan.ts";
-import { tables } from "../query/schema.ts";
 import { load } from "./read.ts";
 
 /** Loaded where it is needed: a plain read does without, a millisecond earlier. */
@@ -80,11 +79,9 @@ function pinned(shim: Shim, path: string): string | undefined {
   return new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
 }
 
-const anyLibrary = (libraries: Libraries) => libraries(`${tables[0]!.name}.text.so`);
-
 /** Every query that is pinned in a BPF file system of this mount namespace. */
 export function listPins(libraries: Libraries): { path: string; query: string }[] {
-  const shim = anyLibrary(libraries);
+  const shim = libraries.open(LIGHT);
   const found: { path: string; query: string }[] = [];
   const walk = (folder: string): void => {
     let entries;
@@ -112,7 +109,7 @@ export function listPins(libraries: Libraries): { path: string; query: string }[
  */
 export function unpin(libraries: Libraries, path: string): void {
   const place = paths().resolve(path);
-  if (pinned(anyLibrary(libraries), place) === undefined) {
+  if (pinned(libraries.open(LIGHT), place) === undefined) {
     throw new UsageError(`${path} is not a query that task-iter has pinned: task-iter pin --list shows those`);
   }
   try {

@@ -4,7 +4,7 @@
 import { dlopen } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { bun } from "./bun.ts";
-import { type Libraries, libraryOf } from "./load.ts";
+import { type Libraries, LIGHT, programOf } from "./load.ts";
 import type { Request } from "../query/request.ts";
 import { cstring } from "./shim.ts";
 
@@ -53,11 +53,15 @@ declare const Bun: { file(path: string): { bytes(): Promise<Uint8Array> } };
 /** What {@linkcode prefetch} has read. */
 const fetched = new Map<string, Uint8Array>();
 
-/** Reads the library that `request` begins with. Without it {@linkcode embedded} reads by node:fs, which takes a while to load. */
+/** Reads what `request` begins with. Otherwise {@linkcode embedded} reads by node:fs, which takes a while to load. */
 export async function prefetch(request: Request): Promise<void> {
-  const name = libraryOf(request);
-  fetched.set(name, await Bun.file(pathOf(name)).bytes());
+  const program = programOf(request);
+  const [light, bytes] = await Promise.all([Bun.file(pathOf(LIGHT)).bytes(), Bun.file(pathOf(program)).bytes()]);
+  fetched.set(LIGHT, light);
+  fetched.set(program, bytes);
 }
+
+const bytesOf = (name: string): Uint8Array => fetched.get(name) ?? readFileSync(pathOf(name));
 
 /** How many files in memory there have been. */
 let made = 0;
@@ -69,7 +73,7 @@ let made = 0;
  * @throws {Error} the kernel refused it, in words
  */
 function withMemoryFile<T>(name: string, use: (path: string) => T): T {
-  const bytes = fetched.get(name) ?? readFileSync(pathOf(name));
+  const bytes = bytesOf(name);
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   let fd = libc().memfd_create(cstring(name), flags | MFD_NOEXEC_SEAL);
   if (fd < 0) fd = libc().memfd_create(cstring(name), flags);
@@ -88,8 +92,11 @@ function withMemoryFile<T>(name: string, use: (path: string) => T): T {
   }
 }
 
-/** By name; `needs` are loaded first, so that the dynamic linker finds them by their sonames and not in a folder. */
-export const embedded: Libraries = (name, needs = []) => {
-  for (const library of needs) withMemoryFile(library, loadLibrary);
-  return withMemoryFile(name, (path) => bun.open(path));
+export const embedded: Libraries = {
+  // What it needs is loaded first, so that the dynamic linker finds that by its soname and not in a folder.
+  open(name, needs = []) {
+    for (const library of needs) withMemoryFile(library, loadLibrary);
+    return withMemoryFile(name, (path) => bun.open(path));
+  },
+  program: bytesOf,
 };

@@ -1,22 +1,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** From a request to a program in the kernel: by a light skeleton, or by libbpf on kernels that cannot run one. */
+/** From a request to a program in the kernel: by its loader program, or by libbpf on kernels that cannot run one. */
 
 import { E2BIG, EMFILE, ENFILE, EOPNOTSUPP, TaskIterError } from "../errors.ts";
 import { LAYOUT } from "../query/query.ts";
 import type { Request } from "../query/request.ts";
 import { before, hasBtf, kernelHas, release } from "./kernel.ts";
 import { Program } from "./program.ts";
-import { check, cstring, type Shim } from "./shim.ts";
+import { check, type Shim } from "./shim.ts";
 import { Walk } from "./walk.ts";
 
-/** Opens a library by its name; `needs` are the libraries that it needs, in the order of need. */
-export type Libraries = (name: string, needs?: readonly string[]) => Shim;
+/** What the build has made: in the executable, or in a folder. */
+export interface Libraries {
+  /** Opens a library by its name; `needs` are the libraries that it needs, in the order of need. */
+  open(name: string, needs?: readonly string[]): Shim;
+  /** The bytes of a program, by the name of its file. */
+  program(name: string): Uint8Array;
+}
 
-type Library = Pick<Request, "table" | "format" | "plain" | "narrowed">;
+/** The library that loads the programs of {@linkcode programOf}. */
+export const LIGHT = "light.so";
 
-/** The library that holds the light skeleton for `request`. */
-export const libraryOf = ({ table, format, plain, narrowed }: Library): string =>
-  `${table}.${format}${plain || narrowed ? ".plain" : ""}.so`;
+type Question = Pick<Request, "table" | "format" | "plain" | "narrowed">;
+
+/** The file of the program for `request`, with its loader program. */
+export const programOf = ({ table, format, plain, narrowed }: Question): string =>
+  `${table}.${format}${plain || narrowed ? ".plain" : ""}.light`;
 
 const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
 
@@ -45,7 +53,7 @@ export function load(libraries: Libraries, request: Request): Program {
   }
   if (!request.libbpf) {
     try {
-      return start(libraries(libraryOf(request)), request, true);
+      return start(libraries.open(LIGHT), libraries.program(programOf(request)), request, true);
     } catch (error) {
       if (request.narrowed && error instanceof TaskIterError && error.step === "attach" && error.errno === E2BIG) {
         return load(libraries, { ...request, narrowed: undefined });
@@ -56,16 +64,17 @@ export function load(libraries: Libraries, request: Request): Program {
       if (error.errno === EMFILE || error.errno === ENFILE) throw error;
     }
   }
-  return start(libraries("libbpf.so", NEEDED_BY_LIBBPF), request, false);
+  const bounded = libraries.program(`${request.table}.${request.format}.bounded.bpf.o`);
+  return start(libraries.open("libbpf.so", NEEDED_BY_LIBBPF), bounded, request, false);
 }
 
-function start(shim: Shim, request: Request, light: boolean): Program {
+function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean): Program {
   const version = shim.version();
   if (version !== LAYOUT) {
     const [have, want] = [version, LAYOUT].map((layout) => `${layout >>> 16} of ${layout & 0xffff} bytes`);
     throw new TaskIterError("open", 0, `the library's query layout is ${have}, this program's ${want}: build both anew`);
   }
-  const handle = shim.open(cstring(`${request.table.replaceAll("-", "_")}_${request.format}`));
+  const handle = shim.open(bytes, bytes.length);
   if (!handle) throw new TaskIterError("open", 0, "no memory");
   const verbosity = request.verbose === "numbers" ? 4 : request.verbose ? 1 : 0;
   try {

@@ -12,7 +12,7 @@ export type Type = "u32" | "i32" | "bytes" | "handle" | "text" | "void";
 /** libbpf-shim/shim.h; the names are without their prefix `task_iter_`. */
 export const functions = {
   version: { parameters: [], result: "u32" },
-  open: { parameters: ["bytes"], result: "handle" }, // const char *program
+  open: { parameters: ["bytes", "u32"], result: "handle" }, // const void *program, size
   configure: { parameters: ["handle", "bytes", "u32", "u32"], result: "i32" }, // query, size, verbose
   load: { parameters: ["handle"], result: "i32" },
   attach: { parameters: ["handle", "u32", "u32", "u32"], result: "i32" }, // pid, tid, map_id

@@ -77,7 +77,7 @@ export function initramfs(folder: string, architecture: Architecture, executable
   copy(suite, "/suite.js");
   copy(bunOf(architecture), "/bun");
   for (const name of fs.readdirSync(libraries)) {
-    if (/\.so(\.1)?$/.test(name)) copy(libraries + name, `/lib/task-iter/${name}`);
+    if (/^(light|libbpf)\.so$|\.so\.1$|\.light$|\.bounded\.bpf\.o$/.test(name)) copy(libraries + name, `/lib/task-iter/${name}`);
   }
   for (const [there, here] of needed(executable, gnu)) copy(here, there);
   fs.writeFileSync(`${root}/init`, init(MACHINES[architecture].lines), { mode: 0o755 });

@@ -66,12 +66,15 @@ function holds(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(what);
 }
 
-const libraries: Libraries = (name, needs = []) => {
-  if (needs.length > 0) {
-    const { symbols: libc } = dlopen("libc.so.6", { dlopen: { args: ["ptr", "i32"], returns: "ptr" } });
-    for (const library of needs) libc.dlopen(cstring(`${folder}/${library}`), 2);
-  }
-  return bun.open(`${folder}/${name}`);
+const libraries: Libraries = {
+  open(name, needs = []) {
+    if (needs.length > 0) {
+      const { symbols: libc } = dlopen("libc.so.6", { dlopen: { args: ["ptr", "i32"], returns: "ptr" } });
+      for (const library of needs) libc.dlopen(cstring(`${folder}/${library}`), 2);
+    }
+    return bun.open(`${folder}/${name}`);
+  },
+  program: (name) => fs.readFileSync(`${folder}/${name}`),
 };
 
 /** Light skeletons need Linux 5.17: there both ways must work. */

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * pack.c -- build tool: from a BPF object to the program file that light.c loads: pack NAME OBJECT PROGRAM
+ *
+ * libbpf writes a loader program and its data, as for a light skeleton. This tool adds what only the object's BTF knows: which
+ * map is which, and where `query` and `progress` lie. NAME is the first part of the names of the program's maps.
+ */
+#include "internal.h"
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void refuse(const char *what)
+{
+	fprintf(stderr, "pack: %s: %s\n", what, errno ? strerror(errno) : "not as light.c needs it");
+	exit(1);
+}
+
+/* The position of the map among the object's maps, and where `variable` lies in it. */
+static struct bpf_map *find(struct bpf_object *object, const char *section, const char *variable, __u32 *index, __u32 *offset)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	const struct btf_type *type = btf__type_by_id(btf, btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC));
+	const struct btf_var_secinfo *info = type ? btf_var_secinfos(type) : NULL;
+	struct bpf_map *map, *found = bpf_object__find_map_by_name(object, section);
+	int i = 0;
+
+	while (info && i < btf_vlen(type) && strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, info[i].type)->name_off), variable))
+		i++;
+	if (!found || !info || i == btf_vlen(type))
+		refuse(variable);
+	*offset = info[i].offset;
+	*index = 0;
+	bpf_object__for_each_map(map, object) {
+		if (map == found)
+			return found;
+		(*index)++;
+	}
+	return NULL;
+}
+
+int main(int count, char **arguments)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options);
+	LIBBPF_OPTS(gen_loader_opts, loader);
+	struct image image = { .magic = IMAGE_MAGIC, .layout = LAYOUT };
+	struct bpf_program *program;
+	struct bpf_object *object;
+	struct bpf_map *rodata, *bss, *map;
+	size_t size;
+	const void *initial;
+	FILE *file;
+
+	if (count != 4)
+		refuse("NAME OBJECT PROGRAM");
+	options.object_name = arguments[1];
+	object = bpf_object__open_file(arguments[2], &options);
+	if (!object)
+		refuse(arguments[2]);
+	rodata = find(object, ".rodata", "query", &image.rodata, &image.query);
+	bss = find(object, ".bss", "progress", &image.bss, &image.progress);
+	bpf_object__for_each_map(map, object)
+		image.maps++;
+	program = bpf_object__next_program(object, NULL);
+	if (!program || strcmp(bpf_program__name(program), "dump") || bpf_object__next_program(object, program))
+		refuse("a program besides dump");
+	if (bpf_object__gen_loader(object, &loader) || bpf_object__load(object))
+		refuse("gen_loader");
+	initial = bpf_map__initial_value(rodata, &size);
+	image.rodata_size = size;
+	image.bss_size = bpf_map__value_size(bss);
+	image.data_size = loader.data_sz;
+	image.insns_size = loader.insns_sz;
+
+	file = fopen(arguments[3], "w");
+	if (!file || fwrite(&image, sizeof(image), 1, file) != 1 || fwrite(loader.insns, loader.insns_sz, 1, file) != 1 ||
+	    fwrite(loader.data, loader.data_sz, 1, file) != 1 || fwrite(initial, size, 1, file) != 1 || fclose(file))
+		refuse(arguments[3]);
+	bpf_object__close(object);
+	return 0;
+}
