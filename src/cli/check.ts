@@ -2,15 +2,15 @@
 /** `task-iter check`: counts rows in the kernel and compares the number with ranges, as monitoring plugins do. */
 
 import { readFileSync } from "node:fs";
-import type { Libraries } from "../native/load.ts";
 import { TaskIterError, UsageError } from "../errors.ts";
+import type { Libraries } from "../native/load.ts";
 import type { Shim } from "../native/shim.ts";
 import { type Plan, plan } from "../query/plan.ts";
 import { nearest, WhereError } from "../query/where.ts";
 import { chunks } from "../stream.ts";
-import { OutputError, ReaderGone, say, standardOutput } from "./output.ts";
 import { messageOf } from "./explain.ts";
 import { mapFor } from "./map.ts";
+import { OutputError, ReaderGone, say, standardOutput } from "./output.ts";
 import { load } from "./read.ts";
 import { type Check, type Outcome, type Range, report, type ReportFormat, type State, STATES } from "./report.ts";
 

@@ -2,21 +2,21 @@
 /** Commands, options and help. */
 
 import { Command, CommanderError, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import whereHelp from "../../docs/where.md" with { type: "text" };
 import manifest from "../../deno.json" with { type: "json" };
-import { iterators } from "../native/kernel.ts";
-import { type Format, FORMATS } from "../query/request.ts";
-import type { Libraries } from "../native/load.ts";
+import whereHelp from "../../docs/where.md" with { type: "text" };
 import { UsageError } from "../errors.ts";
+import { iterators } from "../native/kernel.ts";
+import type { Libraries } from "../native/load.ts";
 import { findTable, plan, type Query } from "../query/plan.ts";
+import { type Format, FORMATS } from "../query/request.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
 import { mapFor } from "./map.ts";
 import { duration, oneOf, positive } from "./options.ts";
 import { hasColours, say, standardOutput } from "./output.ts";
 import { read } from "./read.ts";
-import { writeRows } from "./rows.ts";
 import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
+import { writeRows } from "./rows.ts";
 import { addSubcommands, SUBCOMMANDS } from "./subcommands.ts";
 import { watch } from "./watch.ts";
 

@@ -2,9 +2,9 @@
 /** `task-iter doctor`: what this kernel and these privileges allow, and what to do about the rest. */
 
 import { hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "../native/kernel.ts";
-import type { Format } from "../query/request.ts";
 import type { Libraries } from "../native/load.ts";
 import { MAP_TYPES, plan } from "../query/plan.ts";
+import type { Format } from "../query/request.ts";
 import { type Table, tables } from "../query/schema.ts";
 import { explain } from "./explain.ts";
 import { load, Refused } from "./read.ts";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Why the kernel cannot be asked, in one line that says what to do. */
 
-import { before, hasBtf, inUserNamespace, iterators, lockdown, missingCapabilities, release } from "../native/kernel.ts";
 import { EACCES, EINVAL, EPERM, type TaskIterError } from "../errors.ts";
+import { before, hasBtf, inUserNamespace, iterators, lockdown, missingCapabilities, release } from "../native/kernel.ts";
 import { findTable } from "../query/plan.ts";
 import type { Table } from "../query/schema.ts";
 import { WhereError } from "../query/where.ts";

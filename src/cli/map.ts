@@ -2,8 +2,8 @@
 /** `--map ID` and `--map NAME`: which map is meant, by the table of maps itself. */
 
 import { readdirSync, readFileSync } from "node:fs";
-import type { Libraries } from "../native/load.ts";
 import { UsageError } from "../errors.ts";
+import type { Libraries } from "../native/load.ts";
 import { MAP_TYPES, plan } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
 import { load } from "./read.ts";

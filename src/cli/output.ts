@@ -3,8 +3,8 @@
 
 import { fstatSync, readFileSync, writeSync } from "node:fs";
 import { EBADF, EPIPE } from "../errors.ts";
-import type { Format } from "../query/request.ts";
 import type { Program } from "../native/program.ts";
+import type { Format } from "../query/request.ts";
 
 /** The output could not be written. */
 export class OutputError extends Error {

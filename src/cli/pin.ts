@@ -2,12 +2,12 @@
 /** `task-iter pin` and `unpin`: queries as files in bpffs, which any program reads. */
 
 import { readdirSync, statfsSync, unlinkSync } from "node:fs";
-import type { Format } from "../query/request.ts";
-import { type Libraries, LIGHT } from "../native/load.ts";
 import { EEXIST, EINVAL, EPERM, TaskIterError, UsageError } from "../errors.ts";
+import { type Libraries, LIGHT } from "../native/load.ts";
 import { mounts } from "../native/mounts.ts";
 import { cstring, type Shim } from "../native/shim.ts";
 import { plan, type Query } from "../query/plan.ts";
+import type { Format } from "../query/request.ts";
 import { load } from "./read.ts";
 
 /** Loaded where it is needed: a plain read does without, a millisecond earlier. */

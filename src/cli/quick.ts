@@ -5,9 +5,9 @@
  * everything else is left to it.
  */
 
-import { type Format, FORMATS } from "../query/request.ts";
 import type { Query } from "../query/plan.ts";
 import { type Prepared, prepared } from "../query/prepared.ts";
+import { type Format, FORMATS } from "../query/request.ts";
 
 type Option = "format" | "columns" | "where" | "comm" | "pid" | "tid";
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The main job: one table to standard output. */
 
-import type { Format, Request } from "../query/request.ts";
+import { TaskIterError } from "../errors.ts";
 import { type Libraries, load as loadProgram } from "../native/load.ts";
 import type { Program } from "../native/program.ts";
-import { TaskIterError } from "../errors.ts";
 import type { Prepared } from "../query/prepared.ts";
+import type { Format, Request } from "../query/request.ts";
 import { chunks } from "../stream.ts";
 import { hasColours, outputOf, say, shownAs } from "./output.ts";
 

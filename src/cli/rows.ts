@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Rows that come from no kernel table, in the formats of those that do. */
 
-import type { Format } from "../query/request.ts";
 import { textHeader } from "../query/plan.ts";
+import type { Format } from "../query/request.ts";
 import { harmlessLine, standardOutput } from "./output.ts";
 
 type Row = Readonly<Record<string, string | boolean>>;

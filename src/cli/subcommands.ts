@@ -2,10 +2,9 @@
 /** What task-iter does besides reading a table. Only the one that was typed is set up: a plain read does not pay for them. */
 
 import { type Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import { type Format, FORMATS } from "../query/request.ts";
-import type { Libraries } from "../native/load.ts";
 import { UsageError } from "../errors.ts";
-
+import type { Libraries } from "../native/load.ts";
+import { type Format, FORMATS } from "../query/request.ts";
 import { check } from "./check.ts";
 import { completions, SHELLS } from "./completions.ts";
 import { doctor } from "./doctor.ts";

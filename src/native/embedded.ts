@@ -3,9 +3,9 @@
 
 import { dlopen } from "bun:ffi";
 import { readFileSync } from "node:fs";
+import type { Request } from "../query/request.ts";
 import { bun } from "./bun.ts";
 import { type Libraries, LIGHT, programOf } from "./load.ts";
-import type { Request } from "../query/request.ts";
 import { cstring } from "./shim.ts";
 
 const MFD_CLOEXEC = 1;

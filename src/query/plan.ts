@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** From what a user asks for to a request of the native side. */
 
-import type { Format, Request } from "./request.ts";
 import { UsageError } from "../errors.ts";
 import { possibleCpus } from "./cpus.ts";
 import { QUERY_BLOCKS, QUERY_SHARED, QUERY_STAMP } from "./layout.gen.ts";
 import { encode } from "./query.ts";
+import type { Format, Request } from "./request.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
 

@@ -4,8 +4,8 @@
  * of the executable neither plans them nor loads what plans (scripts/build.ts).
  */
 
-import { FORMATS } from "./request.ts";
 import { MAP_TYPES, type Plan, plan } from "./plan.ts";
+import { FORMATS } from "./request.ts";
 import { tables } from "./schema.ts";
 
 /** What a run needs of a plan. */
