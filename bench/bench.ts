@@ -360,7 +360,7 @@ try {
     const text = readFileSync(`${root}README.md`, "utf8");
     const marks = /(<!-- bench -->\n)[\s\S]*?(<!-- \/bench -->)/;
     if (!marks.test(text)) throw new Error("README.md has no <!-- bench --> and <!-- /bench -->");
-    writeFileSync(`${root}README.md`, text.replace(marks, (_, begin, end) => `${begin}${table()}\n${end}`));
+    writeFileSync(`${root}README.md`, text.replace(marks, (_, begin, end) => `${begin}\n${table()}\n\n${end}`));
   }
 } finally {
   rmSync(folder, { recursive: true });
