@@ -29,7 +29,7 @@ function options(command: CommandUnknownOpts): string[] {
 
 /** The page's source. */
 export function manual(): string {
-  const program = commandLine(SUBCOMMANDS, NO_LIBRARIES);
+  const program = commandLine(SUBCOMMANDS.map(({ name }) => name), NO_LIBRARIES);
   const lines = [
     `.TH TASK\\-ITER 8 "" "task\\-iter ${manifest.version}" "System administration"`,
     ".SH NAME",

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The short way through the command line means what the long one means. */
 
-import { deepStrictEqual as equal } from "node:assert";
+import { deepStrictEqual as equal, ok } from "node:assert";
+import fc from "fast-check";
+import { commandLine, NO_LIBRARIES, queryOf } from "../src/cli/command.ts";
+import { FLAGS } from "../src/cli/flags.ts";
+import type { ReadOptions } from "../src/cli/options.ts";
 import { quick } from "../src/cli/quick.ts";
 import { plan } from "../src/query/plan.ts";
 import { taskIter } from "./support.ts";
@@ -83,4 +87,36 @@ Deno.test("options after the table, the short way, do what options before it do"
   ) {
     equal(taskIter(table!, ...options), taskIter(...options, table!), options.join(" "));
   }
+});
+
+Deno.test("where the short way answers, commander gives the same query", () => {
+  const values = ["1", "17", "2147483647", "07", "json", "csv", "text", "fd,path", "fd == 1", "a b", "x=y", "files", "-1", ""];
+  const flags = FLAGS.filter(({ on, long }) => on.read && long !== "interval");
+  const option = fc.tuple(fc.constantFrom(...flags), fc.constantFrom(...values), fc.constantFrom(" ", "=", "short")).map(
+    ([{ long, short, value }, text, form]) => {
+      const name = form === "short" && short ? `-${short}` : `--${long}`;
+      return !value ? [name] : form === "=" ? [`${name}=${text}`] : [name, text];
+    },
+  );
+  const words = fc.tuple(fc.constantFrom([], ["files"], ["tasks"], ["tcp"], ["nginx"]), fc.array(option, { maxLength: 3 }))
+    .map(([first, options]) => [...first, ...options.flat()]);
+  let answered = 0;
+  fc.assert(
+    fc.property(words, (words) => {
+      const short = quick(words);
+      if (short === undefined) return;
+      answered++;
+      let long: unknown;
+      const program = commandLine(words, NO_LIBRARIES).action((...given) => {
+        const [table, comm, options] = given as unknown[] as [string | undefined, string | undefined, ReadOptions];
+        long = { query: queryOf([table, comm], options), format: options.format };
+      });
+      program.parse(words, { from: "user" });
+      // commander's query has a netns and no map, where none is asked for
+      const plain = (value: unknown) => JSON.parse(JSON.stringify(value));
+      equal(plain({ query: short.query, format: short.format }), plain(long));
+    }),
+    { numRuns: 2000 },
+  );
+  ok(answered > 100, `${answered} command lines went the short way`);
 });

@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Commands, options and help. */
 
-import { Command, CommanderError, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import manifest from "../../deno.json" with { type: "json" };
 import whereHelp from "../../docs/where.md" with { type: "text" };
 import { UsageError } from "../errors.ts";
 import { iterators } from "../native/kernel.ts";
 import type { Libraries } from "../native/load.ts";
 import { findTable, plan, type Query } from "../query/plan.ts";
-import { type Format, FORMATS } from "../query/request.ts";
+import type { Format } from "../query/request.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
 import { mapFor } from "./map.ts";
-import { duration, oneOf, positive } from "./options.ts";
+import { addFlags, type ReadOptions } from "./options.ts";
 import { hasColours, say, standardOutput } from "./output.ts";
 import { read } from "./read.ts";
 import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
 import { writeRows } from "./rows.ts";
 import { addSubcommands, SUBCOMMANDS } from "./subcommands.ts";
 import { watch } from "./watch.ts";
-
-const formatOption = () => new Option("-f, --format <format>", "output format").choices(FORMATS).argParser(oneOf(FORMATS));
 
 const HELP = `
 Examples:
@@ -64,6 +62,15 @@ function target(words: (string | undefined)[], files: string | true | undefined)
   return { table: "stacks", comm: first };
 }
 
+/** The query of a plain read, but for the map. */
+export function queryOf(words: (string | undefined)[], options: ReadOptions): Query {
+  const { columns, where, pid, tid, netns } = options;
+  const query: Query = { ...target(words, options.files), columns, where, pid, tid, netns };
+  if (options.comm === undefined) return query;
+  if (query.comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");
+  return { ...query, comm: options.comm };
+}
+
 /** What commander says, in one line; it does not see that --formt=json is nearly an option. */
 function explainUsage(error: CommanderError, words: string[], program: { options: readonly { long?: string }[] }): string {
   const message = error.message.replace(/^error: /, "").replace(/\s+/g, " ");
@@ -86,43 +93,18 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
     .usage("[TABLE] [COMM] [options]\n       task-iter COMMAND ...")
     .enablePositionalOptions()
     .argument("[table]", `what to read (default: stacks): ${tables.map(({ name }) => name).join(" ")}`)
-    .argument("[comm]", "an exact thread name")
-    .optionsGroup("Rows and columns:")
-    .option("-c, --columns <a,b,c>", "columns to show; all for every column", (text) => text.split(","))
-    .option("-w, --where <expr>", "keep rows for which it holds, tested in the kernel")
-    .option("--files [comm]", "the same as: files [comm]")
-    .option("--comm <name>", "rows of threads of that name")
-    .option("--pid <pid>", "rows of that process", positive)
-    .option("--tid <tid>", "rows of that thread", positive)
-    .option("--map <id|name>", "the BPF map that elems, sk-storage and sockmap read")
-    .option("--netns <all|path|pid>", "tcp, udp, unix, netlink: the network namespace to read, or all of them")
-    .optionsGroup("Output:")
-    .addOption(formatOption().default("text" as Format))
-    .option("--no-header", "text and csv without the header line")
-    .option("--interval <duration>", "read again every 500ms, 2s, 1m ...", duration)
-    .option("--count <n>", "how many times, with --interval", positive)
-    .optionsGroup("Other:")
-    .option("--stats", "on stderr at the end: rows, bytes, milliseconds")
-    .option("-v, --verbose", "on stderr: libbpf's and the verifier's log")
+    .argument("[comm]", "an exact thread name");
+  addFlags(program as unknown as CommandUnknownOpts, "read");
+  program
     .version(manifest.version, "-V, --version", "the version")
     .helpOption("-h, --help", "this help")
     .addHelpText("after", HELP)
     .configureHelp({ styleTitle: (title) => `\x1b[1m${title}\x1b[0m` })
     .exitOverride()
     .configureOutput({ writeOut: (text) => standardOutput.write(text), writeErr: () => {}, getOutHasColors: () => hasColours(1) })
-    .action((table, comm, options) => {
-      const query: Query = {
-        ...target([table, comm], options.files),
-        columns: options.columns,
-        where: options.where,
-        pid: options.pid,
-        tid: options.tid,
-        netns: options.netns,
-      };
-      if (options.comm !== undefined) {
-        if (query.comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");
-        query.comm = options.comm;
-      }
+    .action((table, comm, given) => {
+      const options = given as unknown as ReadOptions;
+      const query = queryOf([table, comm], options);
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
       query.map = mapFor(libraries, query.table, options.map, options.verbose ?? false);
       const show = {
@@ -136,12 +118,12 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
       if (show.interval > 0) watch(libraries, query, show);
       else if (read(libraries, plan(query, show.format), show) === 0) hint([table], query);
     });
-  program.commandsGroup("Commands:").command("tables")
+  const formatOf = (given: object) => (given as { format?: Format }).format ?? (program.opts() as unknown as ReadOptions).format;
+  const list = program.commandsGroup("Commands:").command("tables")
     .description("list the tables, or one table's columns")
-    .argument("[table]")
-    .addOption(formatOption())
-    .helpOption("-h, --help", "this help")
-    .action((name, options) => listTables(name, options.format ?? program.opts().format));
+    .argument("[table]");
+  addFlags(list as unknown as CommandUnknownOpts, "tables");
+  list.helpOption("-h, --help", "this help").action((name, given) => listTables(name, formatOf(given)));
   program.helpCommand(false).command("help")
     .description("this help, a command's, or a topic's: where")
     .argument("[topic]")
@@ -153,7 +135,7 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
       const near = nearest(topic, ["where", ...program.commands.map((command) => command.name())]);
       throw new UsageError(`there is no help on ${topic}${near ? ` (did you mean ${near}?)` : ""}: help where, or help COMMAND`);
     });
-  const everything = () => commandLine(SUBCOMMANDS, libraries);
+  const everything = () => commandLine(SUBCOMMANDS.map(({ name }) => name), libraries);
   addSubcommands(program as unknown as CommandUnknownOpts, libraries, words, everything);
   return program as unknown as CommandUnknownOpts;
 }

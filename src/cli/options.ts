@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** Arguments of options, understood or refused. */
+/** The options of flags.ts for commander, and their values, understood or refused. */
 
-import { InvalidArgumentError } from "@commander-js/extra-typings";
+import { type CommandUnknownOpts, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Format, FORMATS } from "../query/request.ts";
 import { nearest } from "../query/where.ts";
+import { type FlagCommand, FLAGS, GROUPS } from "./flags.ts";
+import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -28,4 +31,66 @@ export function oneOf<T extends string>(words: readonly T[]): (text: string) => 
     const near = nearest(text, words);
     throw new InvalidArgumentError(`${near ? `Did you mean ${near}? ` : ""}It is one of ${words.join(", ")}.`);
   };
+}
+
+/** What commander makes of the options of a command. */
+interface RowOptions {
+  where?: string;
+  comm?: string;
+  pid?: number;
+  tid?: number;
+  map?: string;
+  netns?: string;
+  verbose?: true;
+}
+
+export interface ReadOptions extends RowOptions {
+  columns?: string[];
+  files?: string | true;
+  format: Format;
+  header: boolean;
+  interval?: number;
+  count?: number;
+  stats?: true;
+}
+
+export interface CheckOptions extends RowOptions {
+  warn?: string;
+  crit?: string;
+  name?: string;
+  file?: string;
+  format: ReportFormat;
+}
+
+export interface PinOptions extends RowOptions {
+  columns?: string[];
+  format: Format;
+  list?: true;
+}
+
+const CHOICES = { format: FORMATS, report: REPORT_FORMATS };
+
+const PARSERS = {
+  list: (text: string) => text.split(","),
+  positive,
+  duration,
+  format: oneOf(FORMATS),
+  report: oneOf(REPORT_FORMATS),
+};
+
+/** Gives `command` the options that flags.ts has for it. */
+export function addFlags(command: CommandUnknownOpts, name: FlagCommand): void {
+  for (const group of GROUPS[name]) {
+    if (group) command.optionsGroup(group);
+    for (const { long, short, value, kind, initial, on } of FLAGS) {
+      const [place, help] = on[name] ?? [];
+      if (place !== group) continue;
+      const option = new Option(`${short ? `-${short}, ` : ""}--${long}${value ? ` ${value}` : ""}`, help);
+      if (kind === "format" || kind === "report") option.choices(CHOICES[kind]);
+      if (kind) option.argParser(PARSERS[kind] as (text: string) => unknown);
+      if (initial?.[name] !== undefined) option.default(initial[name]);
+      if (!help) option.hideHelp();
+      command.addOption(option);
+    }
+  }
 }

@@ -7,28 +7,15 @@
 
 import type { Query } from "../query/plan.ts";
 import { type Prepared, prepared } from "../query/prepared.ts";
+import { FLAGS } from "./flags.ts";
 import { type Format, FORMATS } from "../query/request.ts";
 
 type Option = "format" | "columns" | "where" | "comm" | "pid" | "tid";
 
 /** The one that a word names; no Map and no find() here: the first ones of a process take 0.05 ms each. */
 function optionOf(word: string): Option | undefined {
-  switch (word) {
-    case "-f":
-    case "--format":
-      return "format";
-    case "-c":
-    case "--columns":
-      return "columns";
-    case "-w":
-    case "--where":
-      return "where";
-    case "--comm":
-      return "comm";
-    case "--pid":
-      return "pid";
-    case "--tid":
-      return "tid";
+  for (const { long, short, quick } of FLAGS) {
+    if (quick && (word === `--${long}` || short && word === `-${short}`)) return long as Option;
   }
   return undefined;
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** What task-iter does besides reading a table. Only the one that was typed is set up: a plain read does not pay for them. */
 
-import { type Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
 import { UsageError } from "../errors.ts";
 import type { Libraries } from "../native/load.ts";
-import { type Format, FORMATS } from "../query/request.ts";
+import type { Format } from "../query/request.ts";
 import { check } from "./check.ts";
 import { completions, SHELLS } from "./completions.ts";
 import { doctor } from "./doctor.ts";
 import { mapFor } from "./map.ts";
-import { oneOf, positive } from "./options.ts";
+import { addFlags, type CheckOptions, oneOf, type PinOptions, type ReadOptions } from "./options.ts";
 import { standardOutput } from "./output.ts";
 import { listPins, pin, unpin } from "./pin.ts";
-import { REPORT_FORMATS, STATES } from "./report.ts";
+import { STATES } from "./report.ts";
 import { writeRows } from "./rows.ts";
 
 const CHECK_HELP = `
@@ -42,57 +42,30 @@ The file gives rows without a header; json is written as jsonl. Sockets are
 those of the network namespace of the process that reads the file. The file
 lasts until task-iter unpin PATH, or the next boot.`;
 
-function addCheck(program: Command, libraries: Libraries): void {
+/** One of the commands; `everything` is the whole command line, for who needs all of it. */
+type Configure = (command: Command, libraries: Libraries, everything: () => CommandUnknownOpts) => void;
+
+const addCheck: Configure = (command, libraries) => {
+  const program = command.argument("[table]", "what to count").argument("[comm]", "an exact thread name");
+  addFlags(program as unknown as CommandUnknownOpts, "check");
   program
-    .argument("[table]", "what to count")
-    .argument("[comm]", "an exact thread name")
-    .optionsGroup("Rows:")
-    .option("-w, --where <expr>", "count rows for which it holds")
-    .option("--comm <name>", "rows of threads of that name")
-    .option("--pid <pid>", "rows of that process", positive)
-    .option("--tid <tid>", "rows of that thread", positive)
-    .option("--map <id|name>", "the BPF map whose elements are counted")
-    .option("--netns <all|path|pid>", "tcp, udp, unix, netlink: the network namespace to count in, or all of them")
-    .optionsGroup("Thresholds:")
-    .option("--warn <range>", "WARNING when the count is outside the range")
-    .option("--crit <range>", "CRITICAL when the count is outside the range")
-    .option("--name <text>", "what the check is called")
-    .option("--file <path>", "many checks, as JSON; - for standard input")
-    .optionsGroup("Other:")
-    .addOption(
-      new Option("-f, --format <format>", "how to report").choices(REPORT_FORMATS).argParser(oneOf(REPORT_FORMATS))
-        .default("nagios" as const),
-    )
-    .option("-v, --verbose", "on stderr: libbpf's and the verifier's log")
     .helpOption("-h, --help", "this help")
     .addHelpText("after", CHECK_HELP)
-    .action((table, word, { comm, ...options }) => {
+    .action((table, word, given) => {
+      const { comm, ...options } = given as unknown as CheckOptions;
       if (word !== undefined && comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");
       check(libraries, { ...options, table, comm: word ?? comm, verbose: options.verbose ?? false });
     });
-}
+};
 
-function addPin(program: Command, libraries: Libraries): void {
+const addPin: Configure = (command, libraries) => {
+  const program = command.argument("[table]", "what to read").argument("[path]", "where, in a BPF file system");
+  addFlags(program as unknown as CommandUnknownOpts, "pin");
   program
-    .argument("[table]", "what to read")
-    .argument("[path]", "where, in a BPF file system")
-    .optionsGroup("Rows:")
-    .addOption(
-      new Option("-f, --format <format>", "output format").choices(FORMATS).argParser(oneOf(FORMATS)).default("text" as const),
-    )
-    .option("-c, --columns <a,b,c>", "columns to show; all for every column", (text) => text.split(","))
-    .option("-w, --where <expr>", "keep rows for which it holds")
-    .option("--comm <name>", "rows of threads of that name")
-    .option("--pid <pid>", "rows of that process", positive)
-    .option("--tid <tid>", "rows of that thread", positive)
-    .option("--map <id|name>", "the BPF map whose elements are read")
-    .addOption(new Option("--netns <all|path|pid>").hideHelp())
-    .optionsGroup("Other:")
-    .option("--list", "show what is pinned")
-    .option("-v, --verbose", "on stderr: libbpf's and the verifier's log")
     .helpOption("-h, --help", "this help")
     .addHelpText("after", PIN_HELP)
-    .action((table, path, { format, list, verbose = false, map: wanted, netns, ...query }) => {
+    .action((table, path, given) => {
+      const { format, list, verbose = false, map: wanted, netns, ...query } = given as unknown as PinOptions;
       if (netns !== undefined) {
         throw new UsageError("a pinned file shows the network namespace of the process that reads it: --netns cannot choose one");
       }
@@ -103,35 +76,7 @@ function addPin(program: Command, libraries: Libraries): void {
       if (table === undefined || path === undefined) throw new UsageError("pin needs a TABLE and a PATH, or --list");
       pin(libraries, { ...query, table, map: mapFor(libraries, table, wanted, verbose) }, path, format, verbose);
     });
-}
-
-/** `everything`: not only what `words` name, for the man page and the completions. */
-export function addSubcommands(
-  program: CommandUnknownOpts,
-  libraries: Libraries,
-  words: readonly string[],
-  everything: () => CommandUnknownOpts,
-): void {
-  const add = (name: string, description: string, configure: (command: Command, libraries: Libraries) => void) => {
-    const command = program.command(name).description(description);
-    if (words.includes(name)) configure(command as unknown as Command, libraries);
-  };
-  program.commandsGroup("Commands:");
-  add("check", "count rows and compare with thresholds", addCheck);
-  add("pin", "make a query a file that any program reads", addPin);
-  add("unpin", "remove such a file", (command) => {
-    command.argument("<path>").helpOption("-h, --help", "this help").action((path) => unpin(libraries, path));
-  });
-  add("doctor", "what this kernel and these privileges allow", (command) => {
-    command.addOption(new Option("-f, --format <format>", "output format").choices(FORMATS).argParser(oneOf(FORMATS)))
-      .helpOption("-h, --help", "this help").addHelpText("after", DOCTOR_HELP)
-      .action(({ format }) => doctor(libraries, format ?? program.opts().format as Format));
-  });
-  add("completions", "print a completion script for a shell", (command) => {
-    command.argument("<shell>", SHELLS.join(", "), oneOf(SHELLS)).helpOption("-h, --help", "this help")
-      .addHelpText("after", COMPLETIONS_HELP).action((shell) => standardOutput.write(completions(shell, everything())));
-  });
-}
+};
 
 const DOCTOR_HELP = "\nExit status: 0 when the default table, stacks, can be read, else 3.";
 
@@ -141,5 +86,42 @@ Install:
   task-iter completions zsh > /usr/share/zsh/vendor-completions/_task-iter
   task-iter completions fish > /etc/fish/completions/task-iter.fish`;
 
-/** The names that {@linkcode addSubcommands} adds, for who wants them all. */
-export const SUBCOMMANDS: readonly string[] = ["check", "pin", "unpin", "doctor", "completions"];
+const addUnpin: Configure = (command, libraries) => {
+  command.argument("<path>").helpOption("-h, --help", "this help").action((path) => unpin(libraries, path));
+};
+
+const addDoctor: Configure = (command, libraries) => {
+  addFlags(command as unknown as CommandUnknownOpts, "doctor");
+  command.helpOption("-h, --help", "this help").addHelpText("after", DOCTOR_HELP).action((given) => {
+    const { format } = given as { format?: Format };
+    doctor(libraries, format ?? (command.parent!.opts() as unknown as ReadOptions).format);
+  });
+};
+
+const addCompletions: Configure = (command, _, everything) => {
+  command.argument("<shell>", SHELLS.join(", "), oneOf(SHELLS)).helpOption("-h, --help", "this help")
+    .addHelpText("after", COMPLETIONS_HELP).action((shell) => standardOutput.write(completions(shell, everything())));
+};
+
+/** What task-iter does besides reading a table and listing tables. */
+export const SUBCOMMANDS: readonly { name: string; description: string; configure: Configure }[] = [
+  { name: "check", description: "count rows and compare with thresholds", configure: addCheck },
+  { name: "pin", description: "make a query a file that any program reads", configure: addPin },
+  { name: "unpin", description: "remove such a file", configure: addUnpin },
+  { name: "doctor", description: "what this kernel and these privileges allow", configure: addDoctor },
+  { name: "completions", description: "print a completion script for a shell", configure: addCompletions },
+];
+
+/** `everything`: not only what `words` name, for the man page and the completions. */
+export function addSubcommands(
+  program: CommandUnknownOpts,
+  libraries: Libraries,
+  words: readonly string[],
+  everything: () => CommandUnknownOpts,
+): void {
+  program.commandsGroup("Commands:");
+  for (const { name, description, configure } of SUBCOMMANDS) {
+    const command = program.command(name).description(description);
+    if (words.includes(name)) configure(command as unknown as Command, libraries, everything);
+  }
+}

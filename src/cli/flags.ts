@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/**
+ * Every option, once: the quick path (quick.ts) and commander (options.ts), and with commander the help, the completions and the manual
+ * page, are made from this. It imports nothing: a plain start reads it.
+ */
+
+/** The commands that take options of rows; the others have only a format. */
+export type FlagCommand = "read" | "check" | "pin" | "tables" | "doctor";
+
+export interface Flag {
+  /** The long name, without its dashes. */
+  long: string;
+  short?: string;
+  /** The value as help shows it, `<must>` or `[may]`; none for a switch. */
+  value?: string;
+  /** How the value is understood, where it is not taken as it is. */
+  kind?: "list" | "positive" | "duration" | "format" | "report";
+  /** The value without the option, by command. */
+  initial?: Partial<Record<FlagCommand, string>>;
+  /** Whether the quick path understands it. */
+  quick?: boolean;
+  /** The commands that take it: the group in the help of each, and what it says there; an empty text is not shown. */
+  on: Partial<Record<FlagCommand, readonly [group: string, help: string]>>;
+}
+
+/** The groups of a command's help, in order. */
+export const GROUPS: Readonly<Record<FlagCommand, readonly string[]>> = {
+  read: ["Rows and columns:", "Output:", "Other:"],
+  check: ["Rows:", "Thresholds:", "Other:"],
+  pin: ["Rows:", "Other:"],
+  tables: [""],
+  doctor: [""],
+};
+
+/** In the order in which a group shows them. */
+export const FLAGS: readonly Flag[] = [
+  {
+    long: "format",
+    short: "f",
+    value: "<format>",
+    kind: "format",
+    quick: true,
+    initial: { read: "text", pin: "text" },
+    on: {
+      read: ["Output:", "output format"],
+      pin: ["Rows:", "output format"],
+      tables: ["", "output format"],
+      doctor: ["", "output format"],
+    },
+  },
+  {
+    long: "format",
+    short: "f",
+    value: "<format>",
+    kind: "report",
+    initial: { check: "nagios" },
+    on: { check: ["Other:", "how to report"] },
+  },
+  {
+    long: "columns",
+    short: "c",
+    value: "<a,b,c>",
+    kind: "list",
+    quick: true,
+    on: {
+      read: ["Rows and columns:", "columns to show; all for every column"],
+      pin: ["Rows:", "columns to show; all for every column"],
+    },
+  },
+  {
+    long: "where",
+    short: "w",
+    value: "<expr>",
+    quick: true,
+    on: {
+      read: ["Rows and columns:", "keep rows for which it holds, tested in the kernel"],
+      check: ["Rows:", "count rows for which it holds"],
+      pin: ["Rows:", "keep rows for which it holds"],
+    },
+  },
+  { long: "files", value: "[comm]", on: { read: ["Rows and columns:", "the same as: files [comm]"] } },
+  {
+    long: "comm",
+    value: "<name>",
+    quick: true,
+    on: {
+      read: ["Rows and columns:", "rows of threads of that name"],
+      check: ["Rows:", "rows of threads of that name"],
+      pin: ["Rows:", "rows of threads of that name"],
+    },
+  },
+  {
+    long: "pid",
+    value: "<pid>",
+    kind: "positive",
+    quick: true,
+    on: {
+      read: ["Rows and columns:", "rows of that process"],
+      check: ["Rows:", "rows of that process"],
+      pin: ["Rows:", "rows of that process"],
+    },
+  },
+  {
+    long: "tid",
+    value: "<tid>",
+    kind: "positive",
+    quick: true,
+    on: {
+      read: ["Rows and columns:", "rows of that thread"],
+      check: ["Rows:", "rows of that thread"],
+      pin: ["Rows:", "rows of that thread"],
+    },
+  },
+  {
+    long: "map",
+    value: "<id|name>",
+    on: {
+      read: ["Rows and columns:", "the BPF map that elems, sk-storage and sockmap read"],
+      check: ["Rows:", "the BPF map whose elements are counted"],
+      pin: ["Rows:", "the BPF map whose elements are read"],
+    },
+  },
+  {
+    long: "netns",
+    value: "<all|path|pid>",
+    on: {
+      read: ["Rows and columns:", "tcp, udp, unix, netlink: the network namespace to read, or all of them"],
+      check: ["Rows:", "tcp, udp, unix, netlink: the network namespace to count in, or all of them"],
+      pin: ["Rows:", ""], // refused, with the reason
+    },
+  },
+  { long: "no-header", on: { read: ["Output:", "text and csv without the header line"] } },
+  {
+    long: "interval",
+    value: "<duration>",
+    kind: "duration",
+    on: { read: ["Output:", "read again every 500ms, 2s, 1m ..."] },
+  },
+  { long: "count", value: "<n>", kind: "positive", on: { read: ["Output:", "how many times, with --interval"] } },
+  { long: "warn", value: "<range>", on: { check: ["Thresholds:", "WARNING when the count is outside the range"] } },
+  { long: "crit", value: "<range>", on: { check: ["Thresholds:", "CRITICAL when the count is outside the range"] } },
+  { long: "name", value: "<text>", on: { check: ["Thresholds:", "what the check is called"] } },
+  { long: "file", value: "<path>", on: { check: ["Thresholds:", "many checks, as JSON; - for standard input"] } },
+  { long: "list", on: { pin: ["Other:", "show what is pinned"] } },
+  { long: "stats", on: { read: ["Other:", "on stderr at the end: rows, bytes, milliseconds"] } },
+  {
+    long: "verbose",
+    short: "v",
+    on: {
+      read: ["Other:", "on stderr: libbpf's and the verifier's log"],
+      check: ["Other:", "on stderr: libbpf's and the verifier's log"],
+      pin: ["Other:", "on stderr: libbpf's and the verifier's log"],
+    },
+  },
+];
