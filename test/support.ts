@@ -53,13 +53,15 @@ export function rows(...args: string[]): Row[] {
 export const cgroupRoot = readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) => line.split(" "))
   .find((mount) => mount[2] === "cgroup2")?.[1] ?? "/sys/fs/cgroup";
 
-/** test/fixture.c, built when it is newer than what was built. */
+/** The program of test/fixture, built when one of its files is newer than the built program. */
 export function fixtureProgram(): string {
-  const source = `${root}test/fixture.c`;
+  const folder = `${root}test/fixture/`;
+  const files = readdirSync(folder).map((name) => folder + name);
   const program = `${root}build/fixture`;
   const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (built < statSync(source).mtimeMs) {
-    const args = ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread", source, "-o", program];
+  if (files.some((file) => built < statSync(file).mtimeMs)) {
+    const sources = files.filter((file) => file.endsWith(".c"));
+    const args = ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread", ...sources, "-o", program];
     const { status, stderr } = run("clang-19", args);
     if (status !== 0) throw new Error(stderr);
   }
@@ -67,7 +69,7 @@ export function fixtureProgram(): string {
 }
 
 /**
- * A process of test/fixture.c: it sets up what its mode says, prints one line of JSON and waits until its standard input ends.
+ * A process of test/fixture: it sets up what its mode says, prints one line of JSON and waits until its standard input ends.
  *
  * ```ts
  * await using fixture = await Fixture.start("names");
