@@ -182,23 +182,25 @@ for (const [what, byte] of [["letters", "64"], ["escapes", "1b"]] as const) {
 /** The arrays that `--interval` writes one after the other. */
 const arrays = (stdout: string): { pid: number }[][] => JSON.parse(`[${stdout.replace(/\n\]\n\[/g, "\n],[")}]`);
 
-Deno.test("processes that stay are there exactly once in 200 walks while thousands begin and end", async () => {
+Deno.test("processes that stay are there exactly once in 200 walks or more while thousands begin and end", async () => {
   const name = `family-${Deno.pid}`;
   await using family = await Fixture.start("family", "100", name);
   await using storm = await Fixture.start("storm");
   const { born: before } = await storm.tell("?");
   const walks = (table: string, where: string, columns: string) =>
     taskIter(table, "-w", `comm == ${name} && ${where}`, "-c", columns, "-f", "json", "--interval", "1ms", "--count", "200");
-  for (const [table, where] of [["tasks", "kthread == false"], ["files", "fd == 0"], ["stacks", "pid > 0"]] as const) {
-    const { status, stdout, stderr } = walks(table, where, "pid");
-    equal([status, stderr], [0, ""]);
-    const shown = arrays(stdout);
-    equal(shown.length, 200);
-    const children = family.facts.children.toSorted(numerically);
-    for (const walk of shown) equal(walk.map(({ pid }) => pid).toSorted(numerically), children);
-  }
-  const { born } = await storm.tell("?");
-  ok(born - before > 2000, `${born - before} processes`);
+  let born = before;
+  do {
+    for (const [table, where] of [["tasks", "kthread == false"], ["files", "fd == 0"], ["stacks", "pid > 0"]] as const) {
+      const { status, stdout, stderr } = walks(table, where, "pid");
+      equal([status, stderr], [0, ""]);
+      const shown = arrays(stdout);
+      equal(shown.length, 200);
+      const children = family.facts.children.toSorted(numerically);
+      for (const walk of shown) equal(walk.map(({ pid }) => pid).toSorted(numerically), children);
+    }
+    ({ born } = await storm.tell("?"));
+  } while (born - before < 2000); // a slow machine makes fewer in the time of a turn
 });
 
 /** A run that is not waited for. */
