@@ -68,7 +68,12 @@ char source[SOURCE_MASK + 1 + SOURCE_SPARE];
 #define ROW(at) (row + ((at) & ROW_MASK))
 #define SOURCE(at) (source + ((at) & SOURCE_MASK))
 
-#define ABSENT ({ absent = true; 0; })	/* in a column's expression: the value does not exist */
+/*
+ * The value does not exist. A column's expression says ABSENT. A function cannot: one that leaves a string in source[] and returns its
+ * length returns NO_STRING, or what a helper gives below 0.
+ */
+#define ABSENT ({ absent = true; 0; })
+#define NO_STRING (-1)
 
 static __always_inline u64 literal_word(const char *text, u32 from, u32 size)
 {

@@ -71,7 +71,7 @@ GLOBAL int symbol_of(u64 address, u32 kind)
 	long length;
 
 	if (!symbol || !address || !HAVE_SNPRINTF)
-		return -1;
+		return NO_STRING;
 	if (symbol->key != key) {
 		if (kind == SYMBOL_OFFSET)
 			length = bpf_snprintf(source, SYMBOL_MAX, with_offset, &address, sizeof(address)) - 1;
@@ -82,10 +82,10 @@ GLOBAL int symbol_of(u64 address, u32 kind)
 		if (length >= SYMBOL_MAX)
 			length = SYMBOL_MAX - 1;
 		keep_symbol(key, length);
-		return length ?: -1;
+		return length ?: NO_STRING;
 	}
 	if (!symbol->length)
-		return -1;
+		return NO_STRING;
 	for (u32 i = 0; i < SYMBOL_KEPT; i += 8)
 		WORD(source + i) = WORD(symbol->text + i);
 	return symbol->length;

@@ -10,7 +10,7 @@
  *
  *	U64 S64 BOOL	numbers; HEX, one written as a string of hexadecimal digits; COSTLY, a U64 that takes long to get
  *	ENUM(WORDS)	a number written as a word where WORDS(W) has one: W(1, FIFO)
- *	TOKEN STR LONG	strings: the expression leaves them in source[] and gives the length, negative for absent. A TOKEN has
+ *	TOKEN STR LONG	strings: the expression leaves them in source[] and gives the length, NO_STRING without one. A TOKEN has
  *			nothing to escape; a LONG one is costly to get, or may fill the row
  *	SYMBOL		a kernel symbol, in the same way
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
@@ -70,8 +70,8 @@ struct word {
  * A type is one line: (its name in the schema; its cost; the macro that compares it, with an argument; the macro that writes its cell,
  * with an argument; the words of an enum). Costs: 0 is computed first, 1 takes long to get, 2 is costly or may fill the row.
  *
- * The macros compute the column's expression once. `absent` is theirs: an expression that says ABSENT sets it, and the value does not
- * matter then. A length below 0 says the same for a string.
+ * The macros compute the column's expression once. They declare `absent`; ABSENT (row.h) in the expression sets it, and the value does
+ * not matter then.
  */
 #define OF_TYPE(field, type) OF_TYPE_(TYPE_##field TYPE_##type)
 #define OF_TYPE_(...) __VA_ARGS__

@@ -108,7 +108,7 @@ GLOBAL int cgroup_path(u64 address)
 	LOOP(CGROUP_LEVELS, descend);
 	RCU_UNLOCK;
 	if (path_at != path_top || path_length > SOURCE_MASK - 16)	/* " (deleted)" may follow */
-		return -1;
+		return NO_STRING;
 	if (!path_length) {
 		source[0] = '/';
 		path_length = 1;

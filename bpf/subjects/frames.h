@@ -291,7 +291,7 @@ GLOBAL int frames_to_source(u32 depth)
 	u32 length;
 
 	if (!HAVE_SNPRINTF)
-		return -1;
+		return NO_STRING;
 	row_len = 0;
 	frames_depth = depth;
 	LOOP(MAX_FRAMES, join_frame);

@@ -165,7 +165,7 @@ static __always_inline long address_of(struct sock_common *sk, bool remote)
 		return ipv4_to_source(remote ? SOCKET_FIELD(sk, skc_daddr) : SOCKET_FIELD(sk, skc_rcv_saddr));
 	if (family == FAMILY_INET6 && bpf_core_field_exists(sk->skc_v6_daddr))
 		return ipv6_of(sk, remote);
-	return -1;
+	return NO_STRING;
 }
 
 static __always_inline u32 remote_port_of(struct sock_common *sk)

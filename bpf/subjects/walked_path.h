@@ -148,10 +148,10 @@ GLOBAL int walked_path(u64 address)
 	way_root_mount = (u64)BPF_CORE_READ(reader, fs, root.mnt);
 	LOOP(2 * PATH_LEVELS, way_up);
 	if (way_depth >= PATH_LEVELS)
-		return -1;
+		return NO_STRING;
 	LOOP(PATH_LEVELS, way_down);
 	if (way_length > SOURCE_MASK - PATH_NAME)
-		return -1;
+		return NO_STRING;
 	if (!way_length)
 		WAY_LITERAL("/");
 	if (!is_root && !BPF_CORE_READ(dentry, d_hash.pprev))

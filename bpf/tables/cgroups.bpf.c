@@ -13,7 +13,7 @@
 	COL(id, U64, 10, BPF_CORE_READ(cgroup, kn, id), "ID: the inode number of its folder.") \
 	COL(path, LONG, 40, cgroup_path((u64)BPF_CORE_READ(cgroup, kn)), "Path in the hierarchy, as /proc/PID/cgroup shows it.") \
 	COL(level, U64, 5, cgroup->level, "How far below the root.")         \
-	MORE(procs, U64, 6, ({ s64 procs_ = processes_of(ADDRESS(cgroup)); absent |= procs_ < 0; procs_; }), "Processes whose first thread is in it, not below it.") \
+	MORE(procs, U64, 6, ({ s64 procs_ = processes_of(ADDRESS(cgroup)); procs_ < 0 ? ABSENT : procs_; }), "Processes whose first thread is in it, not below it.") \
 	MORE(populated, BOOL, 9, own_sets(cgroup) + cgroup->nr_populated_domain_children + cgroup->nr_populated_threaded_children, "Whether a process is in it or below it.") \
 	MORE(frozen, BOOL, 6, cgroup->flags & CGRP_FROZEN, "Whether it is frozen, and all below it.")
 

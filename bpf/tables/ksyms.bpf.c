@@ -24,7 +24,7 @@ static __always_inline long module_of(struct kallsym_iter *ksym)
 {
 	long length = bpf_probe_read_kernel_str(source, sizeof(ksym->module_name), ksym->module_name) - 1;
 
-	return length ?: -1;
+	return length ?: NO_STRING;
 }
 
 /*

@@ -16,7 +16,7 @@
 	COL(name, STR, 15, name_of(aux), "Name, at most 15 bytes; empty for a program without one.") \
 	COL(tag, TOKEN, 16, tag_of(prog), "Hash of its instructions, in hexadecimal digits.") \
 	COL(attach_func, STR, 24, attach_func_of(aux), "Function that a program of its type (tracing, lsm, ext ...) is for.") \
-	MORE(verified_insns, U64, 14, verified_insns_of(aux, &absent), "Instructions that the verifier walked (Linux 5.16).") \
+	MORE(verified_insns, U64, 14, HAS_VERIFIED_INSNS ? verified_insns_5_16(aux) : ABSENT, "Instructions that the verifier walked (Linux 5.16).") \
 	MORE(jited_len, U64, 9, prog->jited_len, "Bytes of machine code; 0 when it is interpreted.") \
 	MORE(xlated_len, U64, 10, prog->len * 8, "Bytes of BPF instructions after the verifier.") \
 	MORE(load_ns, U64, 15, aux->load_time, "When it was loaded, in ns since boot.") \
@@ -51,11 +51,7 @@ static __noinline u32 verified_insns_5_16(struct bpf_prog_aux *aux)
 	return BPF_CORE_READ(aux, verified_insns);
 }
 
-static __always_inline u64 verified_insns_of(struct bpf_prog_aux *aux, bool *absent)
-{
-	*absent = !bpf_core_field_exists(aux->verified_insns);
-	return *absent ? 0 : verified_insns_5_16(aux);
-}
+#define HAS_VERIFIED_INSNS bpf_core_field_exists(aux->verified_insns)
 
 static __noinline bool sleepable_before_6_9(struct bpf_prog_aux___6_8 *aux)
 {

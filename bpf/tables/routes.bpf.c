@@ -35,7 +35,7 @@ static __always_inline long gateway_of(struct fib6_info *route)
 	struct fib_nh_common *hop = hop_of(route);
 
 	if (!BPF_CORE_READ(hop, nhc_gw_family))
-		return -1;
+		return NO_STRING;
 	return IPV6_TO_SOURCE(BPF_CORE_READ, hop, nhc_gw.ipv6);
 }
 
@@ -44,7 +44,7 @@ static __always_inline long device_of(struct fib6_info *route)
 	struct net_device *device = BPF_CORE_READ(hop_of(route), nhc_dev);
 
 	if (!device)
-		return -1;
+		return NO_STRING;
 	return bpf_probe_read_kernel_str(source, 16, device->name) - 1;
 }
 

@@ -74,8 +74,8 @@ static __always_inline struct mm_struct *mm_of(struct task_struct *task)
 }
 
 /* Where these are NULL, their fields read as 0, and the value is absent. */
-#define MM ({ struct mm_struct *mm_ = mm_of(task); if (!mm_) absent = true; mm_; })
-#define NSPROXY ({ struct nsproxy *nsproxy_ = BPF_CORE_READ(task, nsproxy); if (!nsproxy_) absent = true; nsproxy_; })
+#define MM ({ struct mm_struct *mm_ = mm_of(task); if (!mm_) ABSENT; mm_; })
+#define NSPROXY ({ struct nsproxy *nsproxy_ = BPF_CORE_READ(task, nsproxy); if (!nsproxy_) ABSENT; nsproxy_; })
 
 static __always_inline u64 pages_kb(u64 pages)
 {
@@ -146,10 +146,10 @@ static __noinline long exe_of(struct task_struct *task)
 {
 	struct mm_struct *mm;
 	struct file *file;
-	long length = -1;
+	long length = NO_STRING;
 
 	if (!mm_of(task))
-		return -1;
+		return NO_STRING;
 	RCU_LOCK;
 	mm = task->mm;
 	file = mm ? mm->exe_file : NULL;
@@ -194,17 +194,17 @@ static __always_inline long cmdline_of(struct task_struct *task)
 	u64 start, end, title_end, size;
 
 	if (!mm)
-		return -1;
+		return NO_STRING;
 	start = BPF_CORE_READ(mm, arg_start);
 	end = BPF_CORE_READ(mm, arg_end);
 	title_end = BPF_CORE_READ(mm, env_start) == end ? BPF_CORE_READ(mm, env_end) : end;
 	size = end - start;
 	if (end <= start)
-		return -1;
+		return NO_STRING;
 	if (size > SOURCE_MASK)
 		size = SOURCE_MASK;
 	if (bpf_copy_from_user_task(source, size, (void *)start, task, 0))
-		return -1;
+		return NO_STRING;
 	if (end - start <= SOURCE_MASK && *SOURCE(size - 1)) {
 		size = title_end - start;
 		if (size > SOURCE_MASK)

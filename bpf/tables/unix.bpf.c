@@ -32,10 +32,10 @@ static __always_inline long path_of(struct unix_sock *un)
 	u32 length;
 
 	if (!name)
-		return -1;
+		return NO_STRING;
 	length = name->len - FAMILY_SIZE;
 	if (!length || length > NAME_MAX + 1)
-		return -1;
+		return NO_STRING;
 	bpf_probe_read_kernel(source, length & 127, &name->name[0].sun_path);
 	if (source[0])
 		return length - 1;

@@ -14,7 +14,7 @@
 	COL(end, HEX, 18, vma->vm_end, "Address after its last byte.")       \
 	COL(perms, TOKEN, 5, perms_of(vma), "r, w, x or - in their place; s for shared, p for private.") \
 	COL(offset, U64, 10, file ? vma->vm_pgoff << query.page_shift : 0, "Offset of its first byte in the file; 0 without a file.") \
-	COL(dev, TOKEN, 7, file ? device_of(BPF_CORE_READ(file, f_inode, i_sb, s_dev)) : -1, "Device of the file system, major:minor.") \
+	COL(dev, TOKEN, 7, file ? device_of(BPF_CORE_READ(file, f_inode, i_sb, s_dev)) : ABSENT, "Device of the file system, major:minor.") \
 	COL(ino, U64, 10, file ? BPF_CORE_READ(file, f_inode, i_ino) : ABSENT, "Inode number of the file.") \
 	COL(path, LONG, 40, name_of(vma, file), "The file, or [heap], [stack], [vdso] and the like, as /proc/PID/maps shows it.") \
 	MORE(size_kb, U64, 10, vma->vm_end - vma->vm_start >> 10, "Size.")
@@ -64,7 +64,7 @@ static __always_inline long name_of(struct vm_area_struct *vma, struct file *fil
 		return literal_name("[heap]", 6);
 	if (vma->vm_start <= BPF_CORE_READ(mm, start_stack) && vma->vm_end >= BPF_CORE_READ(mm, start_stack))
 		return literal_name("[stack]", 7);
-	return -1;
+	return NO_STRING;
 }
 
 SEC("iter/task_vma")
