@@ -2,8 +2,8 @@
 /*
  * kernel.h -- every kernel structure and field that task-iter reads, and nothing else
  *
- * Offsets are relocated at load (CO-RE), so neither order nor neighbours matter, and the build does not depend on the build
- * machine's kernel. A name with ___ is a flavour: the same structure as an older or newer kernel has it.
+ * The loader relocates the offsets (CO-RE), so the order of fields does not matter, a structure may leave fields out, and the build
+ * does not depend on the build machine's kernel. A name with ___ is a flavour: the structure as an older or newer kernel has it.
  */
 #ifndef TASK_ITER_KERNEL_H
 #define TASK_ITER_KERNEL_H
@@ -279,7 +279,7 @@ struct kernfs_node {
 	struct kernfs_node *__parent;	/* since 6.15 */
 	const char *name;
 	u64 id;
-	void *priv;			/* of a folder: the cgroup */
+	void *priv;			/* of a directory: its cgroup */
 };
 
 struct kernfs_node___6_14 {
@@ -368,7 +368,7 @@ struct sock_cgroup_data {
 };
 
 struct sock_cgroup_data___5_14 {
-	u64 val;			/* the cgroup, or with bit 0 set no pointer */
+	u64 val;			/* the cgroup; not a pointer when bit 0 is set */
 };
 
 struct numa_drop_counters {
@@ -608,14 +608,14 @@ struct dma_buf {
 
 #pragma clang attribute pop
 
-/* The name has always been first. Where each of its relocations displaces super_block's (docs/speed.md), vmas loaded 1 ms longer. */
+/* The name is the first field in every kernel. A relocation here would displace one of super_block's: +1 ms (docs/speed.md). */
 struct vm_special_mapping {
 	const char *name;
 };
 
 /*
- * What the iterators hand to a program. The kernel's own programs for them count on these offsets, so they stay as they are; to
- * look up each of these types would cost a load 0.4 ms.
+ * The contexts of the iterators. Programs inside the kernel source rely on these offsets, so the offsets do not change. Relocating
+ * each of these types would make a load 0.4 ms longer.
  */
 
 struct bpf_iter_meta {

@@ -16,7 +16,7 @@
 enum {
 	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
 	MAX_TESTS = 64,		/* comparisons of one --where */
-	POOL_SIZE = 2048,	/* bytes of all its strings together; a power of two, for the verifier */
+	POOL_SIZE = 2048,	/* bytes of all strings of a --where together; a power of two, for the verifier */
 	STAMP_SIZE = 64,
 
 	/* where a test may jump besides to another test */
@@ -24,10 +24,10 @@ enum {
 	REJECT = MAX_TESTS + 1,
 
 	/* test.flags */
-	TEST_NEGATE = 1,	/* holds where the comparison does not (never for an absent value) */
-	TEST_ABSENT = 2,	/* holds for an absent value, and only for that */
+	TEST_NEGATE = 1,	/* the test holds when the comparison fails; never for an absent value */
+	TEST_ABSENT = 2,	/* the test holds for an absent value only */
 	TEST_START = 4,		/* a string's pattern, pool[offset .. offset + length), matches at its start only */
-	TEST_END = 8,		/* ... at its end only; with both, it is the string */
+	TEST_END = 8,		/* ... at its end only; with both flags, the pattern is the whole string */
 
 	/* query.flags */
 	QUERY_BLOCKS = 1,	/* text of stacks: the block of lines of the tutorial, not columns */
@@ -40,28 +40,28 @@ struct test {
 	__u64 lo, hi;
 	__u16 offset, length;
 	__u8 column, flags;
-	__u8 next[2];		/* the test that follows when this one fails, holds; or REJECT, ACCEPT */
+	__u8 next[2];		/* the next test when this one fails, and when it holds; or REJECT, ACCEPT */
 };
 
 struct query {
-	__u64 pass[MAX_PASSES];	/* columns to write, a bit each: one mask for each run of ascending columns, 0 ends */
-	__u64 where;		/* columns the tests read */
+	__u64 pass[MAX_PASSES];	/* columns to write, one bit each: one mask for each run of ascending columns; 0 ends the list */
+	__u64 where;		/* columns that the tests read */
 	__u32 flags;
-	__u32 tests;		/* how many */
+	__u32 tests;		/* number of tests */
 	__u32 cell_max;		/* bytes of output after which a string cell is cut */
 	__u8 last;		/* the last column of a row, which text does not pad */
 	__u8 page_shift;	/* log2 of the page size; libbpf-shim fills it in */
-	__u16 cpus;		/* possible ones, as many values as an element of a per-CPU map has */
+	__u16 cpus;		/* possible CPUs: the number of values in an element of a per-CPU map */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };
 
-/* What a pass has done so far; in .bss, where user space maps it. `stamp` is written by user space. */
+/* The progress of a pass. User space maps it from .bss, and writes `stamp`. */
 struct progress {
-	__u64 seq_num;		/* the element seen last; ~0 before the first */
+	__u64 seq_num;		/* the last element; ~0 before the first */
 	__u64 walked;		/* elements seen */
 	__u64 rows;		/* rows of earlier elements */
-	__u64 shown;		/* 1 when the last element made a row: the kernel may run the program again for it */
+	__u64 shown;		/* 1 when the last element made a row: the kernel may run the program again for that element */
 	char stamp[STAMP_SIZE];	/* JSON text of the snapshot's time, with its quotes */
 	__u64 stamp_length;
 };

@@ -2,18 +2,18 @@
 /*
  * row.h -- from values to the bytes of one row
  *
- * A row is put together in row[] and handed to the seq_file with one bpf_seq_write: 20 ms for 35,000 rows against 37 with
- * BPF_SEQ_PRINTF. Strings come by way of source[].
+ * A program builds a row in row[] and hands row[] to the seq_file with one bpf_seq_write: 20 ms for 35,000 rows, against 37 ms with
+ * BPF_SEQ_PRINTF. A string is first read into source[].
  *
- * Writers are global functions (not static, returning a number): every kernel verifies them once each, on their own, whatever
- * the number of calls; weak, so that the compiler does not carry into callers what the verifier cannot know of them. Their
- * arguments are numbers only, as 5.10 demands; what they share is global.
+ * Writers are global functions: not static, and they return a number. The verifier checks a global function once and alone,
+ * however often the program calls it. The functions are weak: the compiler then assumes nothing about their results that the
+ * verifier cannot know. Linux 5.10 allows only numbers as their arguments, so writers share their state in global variables.
  *
- * The body of a loop is a function too, and what it keeps is global, so that LOOP can be bpf_loop (5.17), whose body is verified
- * once: 2 ms for a whole program instead of 24. Programs for older kernels have bounded loops that do nothing but call the body,
- * a global function there: each turn costs the verifier six instructions, whatever the body does, and the compiler cannot move
- * a check of the body's out of a loop, where those kernels lose track of what it said. Short functions without a loop are
- * static: those not used disappear, and a light skeleton can hold no more than 32 (libbpf 1.1, MAX_USED_PROGS).
+ * The body of a loop is a function too, and its state is global, so that LOOP can use bpf_loop (5.17). The verifier checks that
+ * body once: a whole program takes 2 ms instead of 24. A program for older kernels has bounded loops that only call the body,
+ * which is a global function there. Each turn then costs the verifier six instructions, whatever the body does, and the compiler
+ * cannot move a check out of the body into the loop, where those kernels forget the result of the check. Short functions
+ * without a loop are static: unused ones disappear, and a light skeleton holds at most 32 functions (libbpf 1.1, MAX_USED_PROGS).
  */
 #ifndef TASK_ITER_ROW_H
 #define TASK_ITER_ROW_H
@@ -29,8 +29,8 @@
 
 /*
  * BODY(name) { ... } is the body of a loop for the turn `i`; it returns 1 to end the loop. LOOP(times, name) runs it for i below
- * `times`, a constant. A bounded loop ends at 8000: the verifier keeps a branch for each turn of all loops of a function, and 8192
- * are its limit.
+ * `times`, a constant. A bounded loop ends at 8000: the verifier keeps a branch for each turn of all loops of a function, at most
+ * 8192 branches.
  */
 #ifdef BOUNDED_LOOPS
 #define BODY(name) GLOBAL int name(u32 i)
@@ -57,12 +57,12 @@ struct progress progress;
 
 char row[ROW_MASK + 1 + SOURCE_MASK + 1 + CHUNK];
 u32 row_len;			/* bytes used of row */
-u32 cell_start;			/* where in row the current cell's value begins */
-u32 cell_narrow;		/* bytes of it that take no place on a screen: continuation bytes of UTF-8 */
+u32 cell_start;			/* index in row of the current cell's value */
+u32 cell_narrow;		/* bytes of the value that take no place on a screen: continuation bytes of UTF-8 */
 
 char source[SOURCE_MASK + 1 + SOURCE_SPARE];
 
-/* x86 and arm64 load and store eight bytes at any address; so do the kernels' BPF programs there. */
+/* x86 and arm64 load and store eight bytes at any address. BPF programs may do so too on these machines. */
 #define WORD(p) (*(u64 *)(p))
 #define REPEAT(byte) (0x0101010101010101ull * (byte))
 #define ROW(at) (row + ((at) & ROW_MASK))
@@ -85,7 +85,7 @@ static __always_inline u64 literal_word(const char *text, u32 from, u32 size)
 	return word;
 }
 
-/* A string known when this is compiled, at most 32 bytes: whole words stored as immediates. */
+/* Writes a constant string of at most 32 bytes as whole words, which are immediate operands. */
 static __always_inline void put_literal(const char *text, u32 size)
 {
 	char *to = ROW(row_len);
@@ -106,7 +106,7 @@ static __always_inline void put_literal(const char *text, u32 size)
 		put_literal(text, sizeof(text) - 1);                         \
 	} while (0)
 
-/* The eight decimal digits of value < 10^8 as bytes, the first digit lowest: no branch, and no division, which takes 20 cycles. */
+/* Returns the eight decimal digits of value < 10^8 as bytes, the first digit in the lowest byte. A division would take 20 cycles. */
 static __always_inline u64 eight_digits(u64 value)
 {
 	u64 high = value * 109951163 >> 40;	/* value / 10000; exact below 4 * 10^8 */
@@ -118,7 +118,7 @@ static __always_inline u64 eight_digits(u64 value)
 	return tens | (twos - tens * 10) << 8 | REPEAT('0');
 }
 
-/* How many of a word's bytes are below its lowest bit, 8 when there is none; without a branch, which the verifier walks both ways. */
+/* Number of a word's bytes below its lowest set bit, 8 when no bit is set. The verifier would walk both ways of a branch. */
 static __always_inline u32 bytes_below(u64 word)
 {
 	u64 below = (word & -word) - 1;
@@ -126,7 +126,7 @@ static __always_inline u32 bytes_below(u64 word)
 	return (below >> 7 & REPEAT(1)) * REPEAT(1) >> 56;
 }
 
-/* Of eight digits, the zeros before the number; its last digit is none. */
+/* Number of leading zeros in eight digits; the last digit always counts. */
 static __always_inline u32 leading_zeros(u64 digits)
 {
 	return bytes_below((digits ^ REPEAT('0')) | 1ull << 56);
@@ -134,7 +134,7 @@ static __always_inline u32 leading_zeros(u64 digits)
 
 #define E8 100000000ull
 
-/* Of a longer number, the eight digits below others. */
+/* Writes eight digits of a longer number, with their leading zeros. */
 GLOBAL int put_eight_digits(u64 value)
 {
 	u32 at = row_len;
@@ -171,7 +171,7 @@ static __noinline void put_s64(s64 value)
 	put_u64(value);
 }
 
-/* A number below 10^8 into source[at ..]; the index after it. For strings that have numbers in them. */
+/* Writes a number below 10^8 to source[at ..], for strings that contain numbers. Returns the index after the number. */
 static __noinline u32 source_number(u32 at, u32 value)
 {
 	u64 digits = eight_digits(value);
@@ -181,7 +181,7 @@ static __noinline u32 source_number(u32 at, u32 value)
 	return (at + 8 - zeros) & SOURCE_MASK;
 }
 
-/* The same of one below 10^16. */
+/* Does the same for a number below 10^16. */
 static __noinline u32 source_long_number(u32 at, u64 value)
 {
 	at = source_number(at, value < E8 ? value : value / E8);
@@ -191,7 +191,7 @@ static __noinline u32 source_long_number(u32 at, u64 value)
 	return (at + 8) & SOURCE_MASK;
 }
 
-/* `spaces` at the end of the row; at most 64. */
+/* Appends `spaces` spaces to the row, at most 64. */
 static __noinline void put_spaces(u32 spaces)
 {
 	u32 at = row_len;
@@ -201,7 +201,7 @@ static __noinline void put_spaces(u32 spaces)
 	row_len = at + (spaces > 64 ? 64 : spaces);
 }
 
-/* source[0 .. length) to the end of the row as it is. */
+/* Appends source[0 .. length) to the row without escapes. */
 GLOBAL int put_source(u32 length)
 {
 	u32 at = row_len & ROW_MASK;
@@ -209,7 +209,7 @@ GLOBAL int put_source(u32 length)
 	if (length > SOURCE_MASK + 1)
 		return 0;
 	if (length <= CHUNK) {
-		/* Nearly all: a helper would take longer than the eight words. */
+		/* Nearly all strings are short: eight words take less time than a helper. */
 		for (u32 i = 0; i < CHUNK; i += 8)
 			WORD(row + at + i) = WORD(source + i);
 	} else {
@@ -220,8 +220,8 @@ GLOBAL int put_source(u32 length)
 }
 
 /*
- * Strings. What a format must not write as it is, it names twice: is_special(), eight bytes at a time, finds the strings that
- * need no care at all, nearly all of them; escapes[] says byte by byte how the others are written.
+ * Strings. A format names the bytes that need an escape twice. is_special() looks at eight bytes at a time and finds the strings
+ * without such a byte, which are nearly all. escapes[] says how to write each byte of the other strings.
  */
 #define PLAIN(byte) (1ull << 56 | (byte))	/* an entry: up to seven bytes of text and, highest, their number */
 #define HEX(nibble) ((u64)(((nibble) & 15) + '0' + (((nibble) & 15) + 6 >> 4) * ('a' - '0' - 10)))	/* no branch */
@@ -230,16 +230,16 @@ GLOBAL int put_source(u32 length)
 #define SIXTY_FOUR(E, b) SIXTEEN(E, b), SIXTEEN(E, (b) + 16), SIXTEEN(E, (b) + 32), SIXTEEN(E, (b) + 48)
 #define EVERY_BYTE(E) { SIXTY_FOUR(E, 0), SIXTY_FOUR(E, 64), SIXTY_FOUR(E, 128), SIXTY_FOUR(E, 192) }
 
-/* In a word, the high bit of bytes below / equal to a number: exact below the first hit, which is all that is asked. */
+/* Sets the high bit of each byte below / equal to a number. Bytes after the first hit may be wrong; callers need the first hit only. */
 #define BELOW(word, byte) (((word) - REPEAT(byte)) & ~(word) & REPEAT(0x80))
 #define EQUAL(word, byte) BELOW((word) ^ REPEAT(byte), 1)
 
 #include FORMAT_HEADER
 
-/* What the loops over source share. */
+/* Shared by the loops over source. */
 u32 source_length;
-u32 cell_limit;		/* where in row the cell is cut */
-u32 cell_cut;		/* it was */
+u32 cell_limit;		/* index in row at which the cell is cut */
+u32 cell_cut;		/* whether the cell was cut */
 u64 special_found;
 u8 byte_before;
 
@@ -252,8 +252,8 @@ BODY(find_special)
 }
 
 /*
- * One byte. U+0080 to U+009F (c2 80 to c2 9f) are control characters too: the c2 is taken back and the whole written as \u00XX.
- * A cut does not split a character.
+ * Writes one byte. U+0080 to U+009F (c2 80 to c2 9f) are control characters too: the function removes the c2 from the row and
+ * writes both bytes as \u00XX. A cut does not split a character.
  */
 BODY(put_byte)
 {
@@ -280,26 +280,26 @@ BODY(put_byte)
 	return 0;
 }
 
-/* source[0 .. length) as a string of the format, at most query.cell_max bytes and a mark where it was cut. */
+/* Writes source[0 .. length) as a string of the format. After query.cell_max bytes a mark replaces the rest. */
 GLOBAL int put_string(u32 length)
 {
 	bool quoted;
 
 	if (length > SOURCE_MASK)
 		length = SOURCE_MASK;
-	barrier_var(length);	/* that the mask of SOURCE() remains: older states of this register are not known to be small */
-	WORD(SOURCE(length)) = REPEAT('a');	/* what follows the end is not special */
+	barrier_var(length);	/* keeps the mask of SOURCE(): the verifier may not know a limit of this register */
+	WORD(SOURCE(length)) = REPEAT('a');	/* bytes after the end must not look special */
 	source_length = length;
 	special_found = 0;
 	if (length <= 16) {
-		/* Names of threads, in every row: a call of bpf_loop costs more than the two words. */
+		/* Thread names are in every row: a call of bpf_loop costs more than two words. */
 		special_found = is_special(WORD(source));
 		if (length > 8)
 			special_found |= is_special(WORD(source + 8));
 	} else {
 		LOOP((SOURCE_MASK + 1) / 8, find_special);
 	}
-	length = *(volatile u32 *)&source_length;	/* the verifier forgets the three cases, and walks what follows once */
+	length = *(volatile u32 *)&source_length;	/* the verifier forgets the three cases, and walks the code below once */
 	quoted = QUOTES(special_found || !length);
 	if (quoted)
 		LITERAL("\"");

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* symbol.h -- kernel addresses as symbols, never as numbers; looked up once per address */
+/* symbol.h -- kernel addresses as symbols, never as numbers; each address is looked up once */
 #ifndef TASK_ITER_SYMBOL_H
 #define TASK_ITER_SYMBOL_H
 
 #include "row.h"
 
 /*
- * bpf_snprintf came in 5.13. Before, only bpf_seq_printf knows symbols, %pB alone, and what it writes cannot be had back: stacks go
- * out in pieces, between them the symbols; other symbols are absent, and a query that compares any is refused before it is loaded.
+ * bpf_snprintf came in 5.13. Before, only bpf_seq_printf writes symbols (%pB alone), and a program cannot read its output back. So
+ * a program for these kernels writes the row of a stack in pieces, with bpf_seq_printf for each symbol. Symbols in other columns
+ * are absent, and user space refuses a query that compares symbols.
  */
 #ifdef BOUNDED_LOOPS
 #define HAVE_SNPRINTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_snprintf)
@@ -15,21 +16,21 @@
 #define HAVE_SNPRINTF true
 #endif
 
-/* A kernel pointer as a plain number, which is all that a global function takes. */
+/* A kernel pointer as a number: a global function takes only numbers. */
 static volatile u64 plain;
 #define ADDRESS(pointer) ({ plain = (u64)(pointer); plain; })
 
 /*
- * An offset that is known only to kernels that have the field: the compiler must not take it out of its branch. (A light skeleton
- * has no room for a function for each.)
+ * The offset of a field that some kernels lack. The compiler must not move the offset out of its branch. (A light skeleton has no
+ * room for a function for each such field.)
  */
 #define OFFSET(...) ({ u64 offset_ = bpf_core_field_offset(__VA_ARGS__); asm volatile("" : "+r"(offset_)); offset_; })
 
-/* One of 2^bits places for a key. */
+/* Maps a key to one of 2^bits places. */
 #define SLOT(key, bits) ((key) * 0x9e3779b97f4a7c15ull >> (64 - (bits)))
 
 #define SYMBOL_BITS 8
-#define SYMBOL_MAX 128		/* KSYM_NAME_LEN was 128 until 6.1; longer names are not kept */
+#define SYMBOL_MAX 128		/* KSYM_NAME_LEN was 128 until 6.1; the cache does not keep longer names */
 #define SYMBOL_KEPT 64
 
 struct symbol {
@@ -47,7 +48,7 @@ struct {
 
 enum { SYMBOL_NAME, SYMBOL_OFFSET };	/* tcp_sendmsg, tcp_sendmsg+0x1b/0x30 */
 
-/* From now on symbol_of() gives source[0 .. length), or none for a length of 0. */
+/* Makes symbol_of() give source[0 .. length) from now on, or no symbol for a length of 0. */
 static __always_inline void keep_symbol(u64 key, u32 length)
 {
 	u32 slot = SLOT(key, SYMBOL_BITS);
@@ -61,10 +62,10 @@ static __always_inline void keep_symbol(u64 key, u32 length)
 	symbol->key = key;
 }
 
-/* The symbol into source; its length, or -1 where the kernel knows none (it would print the address). */
+/* Writes the symbol to source. Returns its length, or NO_STRING where the kernel has no symbol and would print the address. */
 GLOBAL int symbol_of(u64 address, u32 kind)
 {
-	u64 key = address ^ (u64)kind << 63;	/* of a kernel address that bit is set */
+	u64 key = address ^ (u64)kind << 63;	/* that bit is set in every kernel address */
 	u32 slot = SLOT(key, SYMBOL_BITS);
 	struct symbol *symbol = bpf_map_lookup_elem(&symbols, &slot);
 	static const char with_offset[] = "%pB", without[] = "%ps";

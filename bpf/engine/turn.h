@@ -2,12 +2,12 @@
 /*
  * turn.h -- one reader at a time
  *
- * A pinned program may be run by several readers at once, but row[] and what the loops share are one for all. So a reader takes
- * a turn for each element and ends it when the program returns. Only a query with QUERY_SHARED pays for this: for any other the
- * verifier throws it away.
+ * Several readers may run a pinned program at once, but they share row[] and the variables of the loops. So a reader takes a turn
+ * for each element and ends the turn when the program returns. The verifier removes this code from a query without QUERY_SHARED.
  *
- * A turn takes microseconds, yet a preempted reader may hold it for a time slice or two. The wait is bounded, as everything in
- * a program is; when it was in vain the program returns 1, and the reader's read fails with EAGAIN or ends early.
+ * A turn takes microseconds, but a preempted reader may hold the turn for a time slice or two. The wait is bounded, as all loops
+ * of a BPF program are. When the wait ends without a turn, the program returns 1, and the reader's read fails with EAGAIN or
+ * ends early.
  */
 #ifndef TASK_ITER_TURN_H
 #define TASK_ITER_TURN_H
@@ -17,8 +17,8 @@
 #ifdef BOUNDED_LOOPS
 
 /*
- * Before 5.12 there is no atomic exchange, and an unknown instruction is refused even where it is never reached; 5.10 refuses an
- * iterator spin locks as well. The key of a hash, though, is inserted by one only.
+ * Linux before 5.12 has no atomic exchange, and refuses an unknown instruction even in code that never runs. Linux 5.10 refuses
+ * spin locks in iterators too. But only one reader can insert the key of a hash.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -27,7 +27,7 @@ struct {
 	__type(value, u32);
 } turns SEC(".maps");
 
-/* Whether somebody else had the turn; 0 ends one's own. */
+/* Returns whether another reader had the turn; an argument of 0 ends this reader's turn. */
 GLOBAL int exchange_turn(u32 taken)
 {
 	u32 zero = 0;
@@ -37,7 +37,7 @@ GLOBAL int exchange_turn(u32 taken)
 	return bpf_map_update_elem(&turns, &zero, &zero, BPF_NOEXIST) != 0;
 }
 
-/* Four levels of 64: 16 million tries, of which the verifier sees 256. */
+/* Four levels of 64 turns: 16 million tries. The verifier walks 256 of them. */
 #define WAIT(name, try)                                                      \
 	GLOBAL int name(void)                                                \
 	{                                                                    \
@@ -57,7 +57,7 @@ static u32 turn_taken;
 
 #define exchange_turn(taken) __sync_lock_test_and_set(&turn_taken, taken)
 
-/* What is the reader's own is on its stack: nothing is shared yet. */
+/* The variables are on the stack: without a turn the reader must not write global variables. */
 static __noinline long try_turn(u32 i, void *taken)
 {
 	if (*(volatile u32 *)&turn_taken || exchange_turn(1))
@@ -66,7 +66,7 @@ static __noinline long try_turn(u32 i, void *taken)
 	return 1;
 }
 
-#define MAX_TRIES (1 << 23)	/* what bpf_loop allows, some 50 ms */
+#define MAX_TRIES (1 << 23)	/* the limit of bpf_loop, about 50 ms */
 
 static __always_inline u32 take_turn(void)
 {
@@ -84,7 +84,7 @@ static __always_inline void end_turn(u32 *unused)
 		exchange_turn(0);
 }
 
-/* Holds the turn until the function returns, wherever it does. */
+/* Holds the turn until the function returns, at any of its return statements. */
 #define TAKE_TURN                                                            \
 	if (query.flags & QUERY_SHARED && !take_turn())                      \
 		return 1;                                                    \

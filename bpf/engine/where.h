@@ -2,12 +2,13 @@
 /*
  * where.h -- the predicate: a flat list of comparisons, each with a forward jump for false and for true, as in classic BPF
  *
- * A table computes each column that the predicate names once, cheap ones first, and keeps what its comparisons said as bits of
- * `truth`. A comparison not made yet counts as true, and negation is part of a comparison (src/query/where.ts pushes it there), so
- * when decide() says no, no costlier column can turn that into a yes; and counted as false, when it says yes, none into a no.
+ * A table computes each column of the predicate once, cheap columns first, and keeps the results of its comparisons as bits of
+ * `truth`. The predicate has no negation but inside a comparison (src/query/where.ts moves it there). So when decide() says no
+ * with all open comparisons taken as true, no costlier column can make it yes; when decide() says yes with all open comparisons
+ * taken as false, no costlier column can make it no.
  *
- * The loops over comparisons are for the verifier: it knows i and the query, so it sees no choice in them, and there is no call
- * for a number. What the verifier does not know is computed without branches, each of which would double its work.
+ * The verifier knows `i` and the query, so the loops over comparisons have no branch for the verifier. Code that depends on other
+ * values has no branches either: each would double the verifier's work.
  */
 #ifndef TASK_ITER_WHERE_H
 #define TASK_ITER_WHERE_H
@@ -22,7 +23,7 @@
 	_Pragma("clang loop unroll(disable)")                                \
 	for (u32 i = 0; i < MAX_TESTS && i < query.tests; i++)
 
-/* One comparison with a number, 0 or 1. The borrow of width - above is set where value is not between lo and hi. */
+/* Compares with a number: 1 when the test holds. width - above borrows when value is not between lo and hi. */
 static __always_inline u64 compare_number(u32 i, u64 value, u64 absent)
 {
 	u64 lo = TEST(i)->lo, width = TEST(i)->hi - lo, above = value - lo;
@@ -34,11 +35,11 @@ static __always_inline u64 compare_number(u32 i, u64 value, u64 absent)
 	return (outside ^ 1 ^ (flags & TEST_NEGATE)) & (absent ^ 1);
 }
 
-/* The pattern that is looked for, the first eight bytes of it, and which bits of those count. (A static flag may shrink to a bit.) */
+/* The pattern to look for, its first eight bytes, and a mask of the bits that count. (A static flag may shrink to a bit.) */
 u32 match_offset, match_length, match_last, match_at, match_found;
 u64 match_first, match_mask;
 
-/* Eight bytes of the pattern from its byte `at` on. */
+/* Returns eight bytes of the pattern from byte `at` on. */
 #define PATTERN(at) (*(const volatile u64 *)(query.pool + ((match_offset + (at)) & (POOL_SIZE - 1))))
 
 BODY(match_word)
@@ -79,7 +80,7 @@ BODY(match_here)
 	return match_found = 1;
 }
 
-/* One comparison with the string source[0 .. length), without its negation. */
+/* Compares with the string source[0 .. length), without the test's negation. */
 GLOBAL int compare_string(u32 i, u32 length)
 {
 	u32 flags = TEST(i)->flags, size = TEST(i)->length, last = length - size;
@@ -100,7 +101,7 @@ GLOBAL int compare_string(u32 i, u32 length)
 	return match_found;
 }
 
-/* The truth of every test of `column` on a number, or on a string in source, whose length is negative when it is absent. */
+/* Makes every test of a column: of a number, or of a string in source. A negative length means that the string is absent. */
 #define TEST_NUMBER(column_number, value, absent)                            \
 	EACH_TEST(i) {                                                       \
 		if (TEST(i)->column != (column_number))                      \
@@ -122,8 +123,8 @@ GLOBAL int compare_string(u32 i, u32 length)
 	}
 
 /*
- * Where the jumps end. Each test that is reached reaches one after it; no test jumps to the first, so bit 0 is free for ACCEPT
- * (which is MAX_TESTS, 0 in six bits) once the first is done; REJECT reaches nothing.
+ * Follows the jumps from the first test to the end. A test jumps only to a later test. So no test jumps to test 0, and after test
+ * 0 its bit is free for ACCEPT (MAX_TESTS, which is 0 in six bits). REJECT sets no bit.
  */
 GLOBAL int decide(u64 truth)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * json.h -- rows as objects (RFC 8259), one a line; also jsonl, which differs in what surrounds an object
+ * json.h -- rows as objects (RFC 8259), one on each line; also jsonl, which only lacks the brackets and commas of an array
  *
- * A row of an array begins with ",\n" whether it is the first or not, so that a re-run needs no state: user space turns the
- * first byte of all into "[". In the same way every cell begins with a comma, and the first one becomes "{".
+ * Every row of an array begins with ",\n", the first row too, so that the kernel can run the program again without state; user
+ * space replaces the first byte of the output by "[". In the same way every cell begins with a comma, and "{" replaces the first.
  */
 #define QUOTES(needed) true
 #define ESCAPE_C1 1

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* text.h -- rows for people: columns a blank apart, numbers to the right, control characters escaped, never sent to a terminal */
+/* text.h -- rows for people: columns one space apart, numbers right-aligned, every control character escaped */
 #define QUOTES(needed) false
 #define ESCAPE_C1 1
 #define COUNTS_NARROW 1

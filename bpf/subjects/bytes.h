@@ -2,8 +2,8 @@
 /*
  * bytes.h -- keys and values of BPF maps as hexadecimal digits
  *
- * Where a value holds a kernel object (a lock, timer, kptr, list ...), which has addresses in it, zeroes are shown, as bpf(2)
- * gives them to user space.
+ * A kernel object in a value (a lock, timer, kptr, list ...) contains kernel addresses. The digits show zeroes in its place, as
+ * bpf(2) does.
  */
 #ifndef TASK_ITER_BYTES_H
 #define TASK_ITER_BYTES_H
@@ -11,8 +11,8 @@
 #include "../engine/row.h"
 #include "../engine/table.h"
 
-/* What put_bytes() writes, besides the address of the first. Not static: one that has only two values would be narrowed to a byte,
- * which its BTF does not say. */
+/* What put_bytes() writes, besides the address of the first byte. Not static: the compiler would shrink a variable with only two
+ * values to a byte, and its BTF would not say so. */
 u32 bytes_size;			/* of one value */
 u32 bytes_count;		/* values, each at the next multiple of eight bytes */
 
@@ -28,8 +28,8 @@ static __always_inline void hide(u32 i, u32 from, u32 size)
 }
 
 /*
- * 6.2 and 6.3 have no sizes: a lock is 4 bytes, a pointer 8, all else 16. In a function of its own, which a kernel without these
- * structures does not see: the body of a bounded loop it verifies, called or not.
+ * Linux 6.2 and 6.3 store no sizes: a lock takes 4 bytes, a pointer 8, any other object 16. This is a function of its own, because
+ * a kernel verifies the body of a bounded loop even when nothing calls it, and kernels without these structures would refuse it.
  */
 static __noinline int hide_field_of(u32 i)
 {
@@ -86,7 +86,7 @@ static __noinline int hide_5_18(struct bpf_map___5_18 *map)
 	return 0;
 }
 
-/* Says where values of the map hold kernel objects. */
+/* Finds the kernel objects in values of the map. */
 static __always_inline void hide_objects(struct bpf_map *map)
 {
 	hidden = 0;
@@ -98,11 +98,11 @@ static __always_inline void hide_objects(struct bpf_map *map)
 		hide_5_18((void *)map);
 }
 
-/* What the loops over bytes share. */
+/* Shared by the loops over bytes. */
 u64 hex_from, hex_word;
 u32 hex_at, hex_more, hex_limit;
 
-/* 1 when a < b: a comparison would be a branch. */
+/* 1 when a < b, without a branch. */
 static __always_inline u64 is_less(u64 a, u64 b)
 {
 	return (a - b) >> 63;
@@ -120,7 +120,7 @@ BODY(hide_part)
 	return 0;
 }
 
-/* Eight bytes, sixteen digits; between two values a ";". */
+/* Writes eight bytes as sixteen digits, and a ";" between two values. */
 BODY(put_eight)
 {
 	u32 at = row_len, left = bytes_size - hex_at, size = left < 8 ? left : 8;
@@ -128,7 +128,7 @@ BODY(put_eight)
 
 	if (at >= hex_limit)
 		return 1;
-	/* A mask, because until 6.2 or so the verifier forgets the comparison in a copy of the number. */
+	/* A mask: until 6.2 or so the verifier forgets that it compared a copy of the number. */
 	barrier_var(size);
 	bpf_probe_read_kernel(words, size & 15, (void *)hex_from);
 	hex_word = words[0];
@@ -153,10 +153,10 @@ BODY(put_eight)
 	return 0;
 }
 
-/* More than a row holds, but for one-byte values on thousands of CPUs. */
+/* More bytes than a row holds, except for one-byte values on thousands of CPUs. */
 #define MAX_WORDS 4096
 
-/* The bytes at `address` to the end of the row, up to row[limit] and a mark where they were cut. */
+/* Appends the bytes at `address` to the row, up to row[limit], where a mark replaces the rest. */
 GLOBAL int put_bytes(u64 address, u32 limit)
 {
 	hex_from = address;
@@ -173,7 +173,7 @@ GLOBAL int put_bytes(u64 address, u32 limit)
 	return 0;
 }
 
-/* For the predicate: the digits in source; what does not fit is not compared. */
+/* For the predicate: writes the digits to source. Digits that do not fit are not compared. */
 GLOBAL int bytes_to_source(u64 address)
 {
 	u32 length;
@@ -187,7 +187,7 @@ GLOBAL int bytes_to_source(u64 address)
 	return length;
 }
 
-/* In a column's expression: one key of the map; one value; one on each CPU. */
+/* For a column's expression: one key of the map, one value, the values of all CPUs. */
 #define KEY_BYTES(map, key)                                                  \
 	({                                                                   \
 		bytes_size = (map)->key_size;                                \

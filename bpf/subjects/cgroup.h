@@ -6,11 +6,11 @@
 #include "../engine/row.h"
 #include "../engine/symbol.h"
 
-#define CGROUP_LEVELS 1024	/* and no path for what is deeper */
+#define CGROUP_LEVELS 1024	/* a deeper control group has no path */
 #define CGROUP_NAME 256		/* NAME_MAX and a NUL */
 #define CSS_ONLINE 2
 
-/* A sleepable program says how it keeps what RCU protects. */
+/* A sleepable program defines how it protects its reads by RCU. */
 #ifndef RCU_LOCK
 #define RCU_LOCK do { } while (0)
 #define RCU_UNLOCK do { } while (0)
@@ -32,7 +32,7 @@ static __always_inline u64 parent_of(u64 node)
 	return parent;
 }
 
-/* From both ends up to where the ways meet. */
+/* Walks up from both ends to their common ancestor. */
 BODY(meet)
 {
 	if (path_at == path_top)
@@ -72,7 +72,7 @@ BODY(descend)
 	return 0;
 }
 
-/* The path into source; its length, or -1 for one that is too long. */
+/* Writes the path to source. Returns its length, or NO_STRING for a path that is too long. */
 GLOBAL int cgroup_path(u64 address)
 {
 	struct task_struct *reader = (void *)bpf_get_current_task();
@@ -89,7 +89,7 @@ GLOBAL int cgroup_path(u64 address)
 	path_at = address;
 	path_top = (u64)BPF_CORE_READ(root, kn);
 	path_length = 0;
-	/* Seen from inside a cgroup namespace: up to a common ancestor, "/.." for each level. */
+	/* In a cgroup namespace the path starts with "/.." for each level up to the common ancestor. */
 	if (root_level) {
 		path_depth = BPF_CORE_READ(cgroup, level);
 		path_top_depth = root_level;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* file.h -- what several tables say of a file */
+/* file.h -- columns of files that several tables have */
 #ifndef TASK_ITER_FILE_H
 #define TASK_ITER_FILE_H
 
@@ -10,7 +10,7 @@
 #define PIPEFS_MAGIC 0x50495045
 #define ANON_INODE_FS_MAGIC 0x09041934
 
-/* Iterators may call bpf_d_path since 5.12, which has bpf_check_mtu for its mark. */
+/* Iterators may call bpf_d_path since 5.12. The helper bpf_check_mtu came in the same release, and stands for it here. */
 #ifdef BOUNDED_LOOPS
 #define HAVE_D_PATH bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu)
 #else
@@ -23,7 +23,7 @@
 #define walked_path(file) (-1)
 #endif
 
-/* Without the NUL; -ENAMETOOLONG where /proc has the same. */
+/* Length without the NUL; -ENAMETOOLONG where /proc fails with the same error. */
 static __always_inline long path_of(struct file *file)
 {
 	if (!HAVE_D_PATH)
@@ -31,7 +31,7 @@ static __always_inline long path_of(struct file *file)
 	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
 }
 
-/* A device number, major:minor. */
+/* Writes a device number as major:minor. */
 static __always_inline long device_of(u32 dev)
 {
 	u32 at = source_number(0, dev >> 20);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * first_sharer.h -- the first of the threads that share files or memory, so that rows of what they share are shown once
+ * first_sharer.h -- the first of the threads that share files or memory, so that each shared file or mapping has one row
  *
- * The kernel's walk over files and mappings leaves out threads that have the file table of their leader. A leader that has
- * exited has none, so every thread comes, each with the same rows. SHARED is the field of task_struct that they share: the
- * rows are those of the first thread that has it.
+ * The kernel's walk over files and mappings leaves out threads that share their leader's file table. A leader that has exited has
+ * no file table, so the kernel visits every thread, with the same rows for each. SHARED is the field of task_struct that threads
+ * share: only the first thread with the same value makes rows.
  */
 #ifndef TASK_ITER_FIRST_SHARER_H
 #define TASK_ITER_FIRST_SHARER_H
@@ -12,7 +12,7 @@
 #include "../engine/row.h"
 #include "../engine/symbol.h"
 
-/* Threads without it that are passed over, before all are shown. */
+/* Limit of threads without the field that the search passes over; after that every thread makes rows. */
 #ifdef BOUNDED_LOOPS
 #define MAX_THREADS (1 << 12)
 #else
@@ -36,7 +36,7 @@ BODY(find_sharer)
 	return 0;
 }
 
-/* The first thread of the group that has it. */
+/* Finds the first thread of the group with the same field. */
 GLOBAL u64 first_sharer(u64 signal, u64 share)
 {
 	struct signal_struct *group = (void *)signal;

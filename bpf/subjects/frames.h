@@ -2,9 +2,9 @@
 /*
  * frames.h -- kernel stacks
  *
- * Unwinding a stack takes two microseconds, and thousands of threads sleep in few places. So a stack's frames and their text
- * are kept, with the words of the stack that the unwinder went by: a thread whose stack has the same words in the same places
- * costs a copy and a comparison.
+ * Unwinding a stack takes two microseconds, and thousands of threads sleep in few places. So the program keeps the frames of a
+ * stack and their text, with the words of the stack that the unwinder used. A thread with the same words in the same places of
+ * its stack then costs a copy and a comparison.
  */
 #ifndef TASK_ITER_FRAMES_H
 #define TASK_ITER_FRAMES_H
@@ -23,10 +23,10 @@ enum { FRAMES_LIST = 1, FRAMES_LINES };
 #define IS_LINES(style) false
 #endif
 
-/* What the loops over frames share. */
+/* Shared by the loops over frames. */
 static u32 frames_depth, frames_style;
 
-/* Where a stack's words are depends on the architecture; bpf_task_pt_regs came in 5.15. */
+/* The place of a stack's words depends on the architecture; bpf_task_pt_regs came in 5.15. */
 #if defined(ARCH_x86_64) && !defined(BOUNDED_LOOPS)
 #define KEEPS_STACKS
 
@@ -38,7 +38,7 @@ static u32 frames_depth, frames_style;
 struct stack {
 	u64 words;		/* 0: nothing is kept */
 	u64 depth;
-	u64 length;		/* of the text; 0: it is not kept */
+	u64 length;		/* length of the text; 0 when the text is not kept */
 	u16 at[KEPT_WORDS];	/* where in source[] */
 	u64 word[KEPT_WORDS];
 	u64 frames[KEPT_FRAMES];
@@ -53,29 +53,29 @@ struct {
 } stacks SEC(".maps");
 
 /*
- * A sleeping thread's stack in source[]: as a switch of tasks leaves it, six registers and the return address into the
- * scheduler; behind its end the registers of user space, the sixteenth of them the number of the system call.
+ * source[] holds a sleeping thread's stack. A task switch leaves six registers and the return address into the scheduler at its
+ * beginning. After its end are the registers of user space; the sixteenth is the number of the system call.
  */
 #define SWITCH_RETURN (6 * 8)
-#define NEAR 0x8000		/* of the scheduler's functions to that return address */
+#define NEAR 0x8000		/* distance of the scheduler's functions from that return address */
 #define PT_REGS (21 * 8)
 #define ORIG_AX (15 * 8)
-#define OUTERMOST (SOURCE_MASK - 7)	/* the word that ends the stack, the outermost return address, once more */
+#define OUTERMOST (SOURCE_MASK - 7)	/* a copy of the outermost return address, the last word of the stack */
 
 /*
- * The thread's, or the one that is kept in its place; bytes of it; whether it is the thread's (not static: one that has only
- * two values would be narrowed to a byte, which its BTF does not say).
+ * The stack of the thread, or the kept stack in its place; its size in bytes; whether it is the thread's own. (Not static: the
+ * compiler would shrink a variable with only two values to a byte, and its BTF would not say so.)
  */
 static u32 stack_slot, stack_size;
 u32 stack_kept;
 static u64 stack_difference;
 
-/* Of note_word(): how many words and frames it found, and where the innermost frame. */
+/* State of note_word(): the numbers of words and frames found, and the place of the innermost frame. */
 static u32 stack_words, stack_frames, stack_innermost;
 
 /*
- * Where most stacks have their innermost frame: those of threads that call the scheduler themselves. There the others have one
- * of its functions. A vote: the place has so many voices more than others had since it was chosen.
+ * The place of the innermost frame in most stacks, which are stacks of threads that call the scheduler themselves. Other stacks
+ * have a function of the scheduler there. The place is found by majority vote; usual_voices is its lead over other places.
  */
 static u32 usual_innermost, usual_voices;
 
@@ -90,14 +90,14 @@ BODY(compare_word)
 }
 
 /*
- * The unwinder begins at the switch's return address. A return address says which function's frame follows, hence its size,
- * hence where the next return address is: stacks with the same ones in the same places have the same frames. The words to keep
- * are those of frames[], in their order, and before them the scheduler's, which frames[] leaves out: its functions lie close
- * together. The frame of do_syscall_64 has another size at each call (randomize_kstack_offset), so the last return address is
- * compared at the stack's end.
+ * The unwinder begins at the return address of the task switch. A return address names the function of the next frame, hence the
+ * frame's size, hence the place of the next return address. So stacks with the same return addresses in the same places have the
+ * same frames. The words to keep are the addresses in frames[], in their order, and before them the return addresses into the
+ * scheduler, which frames[] leaves out: the scheduler's functions lie close together. The frame of do_syscall_64 has another size
+ * at each call (randomize_kstack_offset), so the last return address is compared at the stack's end.
  *
- * Nothing is kept when a frame is not found (a tracer has replaced its return address) or may be an earlier call's, left over
- * in a buffer: when its address is found again before the next frame's. Of places that are wrong the last always is.
+ * Nothing is kept when a frame is not found (a tracer has replaced its return address), or when its address is found again before
+ * the next frame's: one of the two may be left over in a buffer from an earlier call. When places are wrong, the last one is.
  */
 BODY(note_word)
 {
@@ -125,7 +125,7 @@ BODY(note_word)
 	return 0;
 }
 
-/* The number of frames of a stack that is kept; 0: none, and stack_slot is where this one may be kept. */
+/* Returns the number of frames of a kept stack. 0 means no such stack is kept: the caller may keep this one at stack_slot. */
 GLOBAL int find_stack(u64 from, u64 size)
 {
 	struct stack *kept;
@@ -177,7 +177,7 @@ GLOBAL int keep_stack(u32 depth)
 
 #endif
 
-/* The task's frames in frames[]; their number. A thread that is exiting has no stack left: no frames. */
+/* Writes the task's frames to frames[] and returns their number. An exiting thread has no stack, hence no frames. */
 static __noinline u32 frames_of(struct task_struct *task)
 {
 	long size;
@@ -197,7 +197,7 @@ static __noinline u32 frames_of(struct task_struct *task)
 	size = bpf_get_task_stack(task, frames, sizeof(frames), 0);
 	depth = size < 0 ? 0 : size / sizeof(frames[0]);
 #ifdef KEEPS_STACKS
-	/* When the thread ran meanwhile, the words are not those that the unwinder went by. */
+	/* When the thread ran in between, the words may differ from the words that the unwinder used. */
 	if (stack_size && IS_OFF_CPU(task) && switches == task->nvcsw + task->nivcsw)
 		keep_stack(depth);
 #endif
@@ -285,7 +285,7 @@ BODY(join_frame)
 	return 0;
 }
 
-/* For the predicate: the symbols joined by ";", in source; what does not fit is not compared. */
+/* For the predicate: writes the symbols to source, joined by ";". Symbols that do not fit are not compared. */
 GLOBAL int frames_to_source(u32 depth)
 {
 	u32 length;
@@ -302,7 +302,7 @@ GLOBAL int frames_to_source(u32 depth)
 	return length;
 }
 
-/* Before 5.13 the symbols are printed one by one, between the pieces of the row. */
+/* Before 5.13 the program writes the row in pieces and prints each symbol between two pieces. */
 #define PUT_FRAMES(depth)                                                    \
 	if ((depth) <= 0) {                                                  \
 		LIST_EMPTY;                                                  \

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* socket.h -- what several tables say of a socket, and the text of its addresses */
+/* socket.h -- columns of sockets that several tables have, and the text of addresses */
 #ifndef TASK_ITER_SOCKET_H
 #define TASK_ITER_SOCKET_H
 
 #define FAMILIES(W) W(2, INET) W(10, INET6)
 
-/* One vocabulary for all protocols, the kernel's; ss says UNCONN for CLOSE. */
+/* The kernel's words, for all protocols; ss says UNCONN for CLOSE. */
 #define SOCKET_STATES(W)                                                     \
 	W(1, ESTABLISHED) W(2, SYN_SENT) W(3, SYN_RECV) W(4, FIN_WAIT1) W(5, FIN_WAIT2) W(6, TIME_WAIT) W(7, CLOSE) \
 	W(8, CLOSE_WAIT) W(9, LAST_ACK) W(10, LISTEN) W(11, CLOSING) W(13, BOUND_INACTIVE)
@@ -30,8 +30,8 @@ enum {
 };
 
 /*
- * A field of a socket: read directly where the verifier knows the pointer's type; a table that comes to its sockets by way of
- * an address defines this to read with a helper.
+ * Reads a field of a socket directly, where the verifier knows the pointer's type. A table that has only a socket's address defines
+ * this macro to read with a helper.
  */
 #ifndef SOCKET_FIELD
 #define SOCKET_FIELD(sk, field) ((sk)->field)
@@ -40,10 +40,10 @@ enum {
 /* --- addresses: RFC 5952, and IPv4 in IPv6 as ss shows it: ::ffff:192.0.2.1, ::192.0.2.1 --- */
 
 static u8 address[16];
-static u32 groups_at, groups_end;	/* where in source the text ends; the first group that is not written as hex */
+static u32 groups_at, groups_end;	/* end of the text in source; the first group that is not written as hex */
 static u32 zeros_start, zeros_end;	/* the longest run of zero groups, which is written as :: */
 
-/* 1 for value > limit, by the sign: a comparison becomes a branch, of which the verifier walks both ways. */
+/* 1 for value > limit, by the sign bit: the verifier would walk both ways of a branch. */
 static __always_inline u32 above(u64 value, u64 limit)
 {
 	u64 difference = limit - value;
@@ -61,7 +61,7 @@ static __always_inline u32 zero_groups(u64 groups)
 	return (zero >> 15) * 0x0001000200040008ull >> 48 & 15;
 }
 
-/* The first of the longest runs of two groups or more. Without branches: the verifier would walk all that follows for each. */
+/* Finds the first of the longest runs of two zero groups or more. The verifier would walk all code after a branch twice. */
 static __always_inline void find_zeros(u32 zeros)
 {
 	u32 runs = zeros, kept = 0, length = 0, first;
@@ -81,8 +81,8 @@ static __always_inline void find_zeros(u32 zeros)
 }
 
 /*
- * A group after its colon; of a run of zeros the first one as two colons and the others as nothing. Global, and not the body of
- * a loop, so that its branches are verified once and not once for each combination of groups.
+ * Writes a colon and a group. In the run of zeros the first group becomes two colons, the others nothing. The function is global,
+ * not the body of a loop: the verifier checks its branches once, not for each combination of groups.
  */
 GLOBAL int put_group(u32 i)
 {
@@ -104,7 +104,7 @@ GLOBAL int put_group(u32 i)
 	return 0;
 }
 
-/* An IPv4 address, in network order, to source[at ..]; the index after it. */
+/* Writes an IPv4 address, which is in network order, to source[at ..]. Returns the index after the text. */
 static __noinline u32 put_ipv4(u32 at, u32 ipv4)
 {
 	at = source_number(at, ipv4 & 0xff);
@@ -121,7 +121,7 @@ GLOBAL int ipv4_to_source(u32 ipv4)
 	return put_ipv4(0, ipv4);
 }
 
-/* The sixteen bytes of an address as two words, in memory's order. */
+/* An address's sixteen bytes as two words, in the order of memory. */
 GLOBAL int ipv6_to_source(u64 first, u64 second)
 {
 	u32 at;
@@ -175,7 +175,7 @@ static __always_inline u32 remote_port_of(struct sock_common *sk)
 
 /* --- the rest --- */
 
-/* The inode number of a socket, 0 for none: orphans, connections not accepted yet. A socket lies before its inode. */
+/* Returns the inode number of a socket; 0 for orphans and connections not accepted yet. The inode follows the socket in memory. */
 static __always_inline u64 socket_ino(struct socket *socket)
 {
 	return socket ? BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino) : 0;
@@ -186,7 +186,7 @@ static __noinline u32 netns_in(struct sock_common *sk)
 	return sk->skc_net.net->ns.inum;
 }
 
-/* The inode number of its network namespace; 0 in a kernel that has none. */
+/* Returns the inode number of the socket's network namespace; 0 in a kernel without network namespaces. */
 static __always_inline u32 netns_of(struct sock_common *sk)
 {
 	return bpf_core_field_exists(sk->skc_net.net) ? netns_in(sk) : 0;
@@ -205,7 +205,7 @@ static __noinline u64 cgroup_since_5_15(struct sock *sk)
 	return sk->sk_cgrp_data.cgroup->kn->id;
 }
 
-/* The ID of its control group (version 2); 0 in a kernel that keeps none. */
+/* Returns the ID of the socket's control group (version 2); 0 in a kernel that does not store it. */
 static __always_inline u64 cgroup_of(struct sock *sk)
 {
 	if (!bpf_core_field_exists(sk->sk_cgrp_data))
@@ -229,7 +229,7 @@ static __always_inline u32 drops_of(struct sock *sk)
 	return drops + sk->sk_drops.counter;
 }
 
-/* Bytes received and not read, with what the kernel accounts for them; bytes sent and not yet gone. */
+/* Bytes received and not read, in the kernel's accounting; bytes written and not yet sent. */
 static __always_inline u32 receive_bytes(struct sock *sk)
 {
 	return sk->sk_backlog.rmem_alloc.counter;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* task.h -- what several tables say of a task */
+/* task.h -- columns of tasks that several tables have */
 #ifndef TASK_ITER_TASK_H
 #define TASK_ITER_TASK_H
 
@@ -49,7 +49,7 @@ static __noinline u32 number_in_reader(struct pid *pid)
 #define PPID_OF(task)                                                        \
 	(reader_level ? NUMBER_OF(BPF_CORE_READ(task, real_parent, group_leader, thread_pid)) : BPF_CORE_READ(task, real_parent, tgid))
 
-/* In a function of its own, out of which the compiler does not move the access that newer kernels must not see. */
+/* A function of its own: the compiler must not move the access into code that newer kernels run. */
 static __noinline u32 state_before_5_14(struct task_struct___5_13 *task)
 {
 	return BPF_CORE_READ(task, state);
@@ -74,7 +74,7 @@ static __always_inline u32 state_of(struct task_struct *task)
 	return index;
 }
 
-/* Stale bytes may follow the NUL (5.10: "init\0er/0"). By words: the helper goes byte by byte. */
+/* Old bytes may follow the NUL (5.10: "init\0er/0"). The function reads whole words, where the helper would go byte by byte. */
 static __always_inline long comm_of(struct task_struct *task)
 {
 	u64 low = WORD(task->comm), high = WORD(task->comm + 8);
@@ -86,15 +86,16 @@ static __always_inline long comm_of(struct task_struct *task)
 }
 
 /*
- * A table with many rows for a task begins with the task's columns; OWNER has their bits. When the row before was of the same task,
- * the text of these columns is still in row[], up to owner_end. So nothing else in such a table, not even the predicate, may use row[].
+ * A table with many rows for a task begins with the task's columns; OWNER has their bits. When the previous row belongs to the same
+ * task, row[] still holds the text of these columns, up to owner_end. So no other code of such a table may write to row[], the
+ * predicate included.
  */
 u64 owner, owner_ids, owner_comm[2];
 u32 owner_end;
 
 /*
- * A task may take another name or, by execve, another number at any time. What is compared later is read before the text is made: a
- * change in between makes the next row's comparison fail.
+ * A task may get another name or, by execve, another number at any time. The values for the later comparison are read before the
+ * text is written: a change in between makes the comparison for the next row fail.
  */
 static __always_inline bool is_owner(struct task_struct *task)
 {

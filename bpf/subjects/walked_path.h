@@ -5,7 +5,7 @@
 
 #include "../engine/row.h"
 
-#define PATH_LEVELS 1024	/* and no path for what is deeper */
+#define PATH_LEVELS 1024	/* a deeper file has no path */
 #define PATH_NAME 256		/* NAME_MAX and a NUL */
 
 #define NSFS_MAGIC 0x6e736673
@@ -15,7 +15,7 @@ static u64 way_nodes[PATH_LEVELS];
 static u64 way_dentry, way_mount, way_root_dentry, way_root_mount;
 static u32 way_depth, way_length;
 
-/* One name up, or out of a mount. */
+/* Goes up by one name, or out of a mount. */
 BODY(way_up)
 {
 	struct dentry *dentry = (void *)way_dentry;
@@ -41,7 +41,7 @@ BODY(way_up)
 	return way_depth >= PATH_LEVELS;
 }
 
-/* A string of the kernel to the end of source. */
+/* Appends a string of the kernel to source. */
 static __noinline int way_string(u64 from)
 {
 	u32 at = way_length & SOURCE_MASK;
@@ -78,7 +78,7 @@ BODY(way_down)
 	return 0;
 }
 
-/* "[NUMBER]" after what names a kind. */
+/* Appends "[NUMBER]", which follows a kind: socket:[NUMBER]. */
 static __noinline int way_number(u64 number)
 {
 	WAY_LITERAL("[");
@@ -87,13 +87,13 @@ static __noinline int way_number(u64 number)
 	return 0;
 }
 
-/* Not every kernel has them, which must not see this then. */
+/* Some kernels lack these fields, and must not see this code. */
 static __noinline int way_dma_buf(struct dma_buf *buffer)
 {
 	return way_string((u64)BPF_CORE_READ(buffer, name));
 }
 
-/* What has no place in a tree: its file system says how it is called. */
+/* Names a file that is in no tree, as its file system names it. */
 GLOBAL int way_without_tree(u64 address)
 {
 	struct file *file = (void *)address;
@@ -128,7 +128,7 @@ GLOBAL int way_without_tree(u64 address)
 	}
 }
 
-/* The path of a struct file into source; its length, or -1. */
+/* Writes the path of a struct file to source. Returns its length, or NO_STRING. */
 GLOBAL int walked_path(u64 address)
 {
 	struct task_struct *reader = (void *)bpf_get_current_task();
