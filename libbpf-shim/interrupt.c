@@ -2,8 +2,8 @@
 /*
  * interrupt.c -- signals that end a program between two writes, not inside one
  *
- * A runtime hands signals to its own loop, which does not turn while the program is in a read, a write or a sleep. Here a handler
- * notes the signal and wakes the one wait there is.
+ * A runtime hands signals to its event loop, which does not run while the program reads, writes or sleeps. The handler here notes
+ * the signal and wakes the only wait, task_iter_wait().
  */
 #include "internal.h"
 #include <errno.h>
@@ -24,7 +24,7 @@ static void note(int number)
 	__u64 one = 1;
 
 	caught = number;
-	/* A count that is there already wakes as well. */
+	/* A counter that is not zero wakes the wait too, so a full counter does no harm. */
 	if (write(wake, &one, sizeof(one)) < 0)
 		errno = error;
 	errno = error;
@@ -40,7 +40,7 @@ int task_iter_interrupts(struct task_iter *it)
 	if (wake < 0)
 		return fail(it, "eventfd", errno);
 	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		/* What nohup or a shell's & made us ignore stays ignored. */
+		/* A signal that nohup or a shell's & made this process ignore stays ignored. */
 		if (sigaction(numbers[i], NULL, &before) < 0 || before.sa_handler == SIG_IGN)
 			continue;
 		if (sigaction(numbers[i], &action, NULL) < 0)
@@ -64,7 +64,7 @@ static int poll_us(struct pollfd *fds, long us)
 	return ppoll(fds, 2, &time, NULL);
 }
 
-#define NAP 2000	/* us; how often a pipe is asked whether it is empty, which poll does not tell */
+#define NAP 2000	/* microseconds between two looks at whether a pipe is empty: poll cannot tell */
 
 int task_iter_wait(struct task_iter *it, int fd, __u32 bytes, int us)
 {
@@ -82,7 +82,7 @@ int task_iter_wait(struct task_iter *it, int fd, __u32 bytes, int us)
 		if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return caught << 8 | WAIT_GONE;
 		if (fds[0].revents & POLLOUT) {
-			/* A page of a pipe is free. For more of them: one that holds nothing has room for any row. */
+			/* poll says only that a page of the pipe is free. An empty pipe has room for any row. */
 			if (bytes <= 4096 || fcntl(fd, F_GETPIPE_SZ) < 0 || ioctl(fd, FIONREAD, &used) < 0 || !used)
 				return caught << 8 | WAIT_WRITABLE;
 			fds[0].fd = -1;

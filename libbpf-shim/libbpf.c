@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* libbpf.c -- loads a program from its ELF object with libbpf, which relocates it here: for kernels before Linux 5.17 */
+/* libbpf.c -- loads a program from its ELF object with libbpf, which relocates the program in this process: for Linux before 5.17 */
 #include "internal.h"
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* libbpf has one print function for all; the handle that is loading sets where it writes. */
+/* libbpf has one print function for the process; the handle that is loading sets its destination. */
 static char *print_to;
 
-/* Of all levels: the verifier's log of a program that loads is printed for debugging. */
+/* Accepts all levels: libbpf prints the verifier's log of a good load at the level for debugging. */
 static int print(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	size_t used;
@@ -24,7 +24,7 @@ static int print(enum libbpf_print_level level, const char *format, va_list argu
 	return vsnprintf(print_to + used, LOG_SIZE - used, format, arguments);
 }
 
-/* Where the variable lies in its section, or -1. */
+/* Returns the offset of the variable in its section, or -1. */
 static long offset_of(struct bpf_object *object, const char *section, const char *variable)
 {
 	const struct btf *btf = bpf_object__btf(object);
@@ -51,7 +51,7 @@ int loader_open(struct task_iter *it, const void *bytes, size_t length)
 	size_t size;
 
 	libbpf_set_print(print);
-	/* libbpf keeps copies only. */
+	/* libbpf has made copies of the bytes. */
 	object = bpf_object__open_mem(bytes, length, &options);
 	if (!object)
 		return -errno;

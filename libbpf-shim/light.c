@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * light.c -- loads a program by the loader program that pack.c put into its file: the kernel relocates the program, no BTF is
- * parsed here (Linux 5.17 and later)
+ * light.c -- loads a program by the loader program that pack.c put into its file: the kernel relocates the program, so this
+ * process parses no BTF (Linux 5.17 and later)
  */
 #include "internal.h"
-/* skel_internal.h uses these, and does not include them. */
+/* skel_internal.h uses these headers, but does not include them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <bpf/skel_internal.h>
 
-/* What the loader program reads and fills: its context, then a bpf_map_desc for each map, then the bpf_prog_desc of `dump`. */
+/* The loader program's input and output: its context, then a bpf_map_desc for each map, then the bpf_prog_desc of `dump`. */
 struct light {
 	struct image *image;
 	struct bpf_loader_ctx *ctx;
@@ -28,7 +28,7 @@ static const struct bpf_prog_desc *dump_of(const struct light *light)
 	return (struct bpf_prog_desc *)(maps_of(light) + light->image->maps);
 }
 
-/* Whether `length` bytes are a whole program file, all of whose offsets lie in it. */
+/* Returns whether the `length` bytes are a whole program file with all offsets inside the file. */
 static int is_image(const struct image *image, size_t length)
 {
 	if (length < sizeof(*image) || image->magic != IMAGE_MAGIC || image->layout != LAYOUT)
@@ -60,7 +60,7 @@ int loader_open(struct task_iter *it, const void *bytes, size_t length)
 	struct image header;
 	struct light *light;
 
-	/* The caller's bytes have any alignment, and are the caller's again afterwards. */
+	/* A copy, because the caller's bytes may have any alignment and may change after this call. */
 	if (length < sizeof(header))
 		return -EINVAL;
 	memcpy(&header, bytes, sizeof(header));
@@ -79,7 +79,7 @@ int loader_open(struct task_iter *it, const void *bytes, size_t length)
 	}
 	memcpy(light->image, bytes, length);
 	light->ctx->sz = (char *)(dump_of(light) + 1) - (char *)light->ctx;
-	/* The other maps begin with what the loader's own data say. */
+	/* The loader's data hold the initial contents of the other maps. */
 	maps_of(light)[header.rodata].initial_value = (unsigned long)rodata_of(light);
 	it->query = (struct query *)(rodata_of(light) + header.query);
 	return 0;
@@ -104,7 +104,7 @@ int loader_load(struct task_iter *it)
 		light->ctx->log_size = LOG_SIZE;
 		light->ctx->log_buf = (unsigned long)it->log;
 	}
-	/* EAGAIN: the process was stopped or continued, which cannot be blocked. libbpf tries again as well, five times. */
+	/* EAGAIN: the process was stopped or continued, and these signals cannot be blocked. libbpf too tries five times. */
 	do
 		error = bpf_load_and_run(&options);
 	while (error == -EAGAIN && --tries);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pack.c -- build tool: from a BPF object to the program file that light.c loads: pack NAME OBJECT PROGRAM
+ * pack.c -- build tool: turns a BPF object into the program file that light.c loads: pack NAME OBJECT PROGRAM
  *
- * libbpf writes a loader program and its data, as for a light skeleton. This tool adds what only the object's BTF knows: which
- * map is which, and where `query` and `progress` lie. NAME is the first part of the names of the program's maps.
+ * libbpf writes a loader program and its data, as for a light skeleton. This tool adds two facts from the object's BTF: the
+ * index of each map, and the offsets of `query` and `progress`. NAME is the first part of the names of the program's maps.
  */
 #include "internal.h"
 #include <bpf/btf.h>
@@ -19,7 +19,7 @@ static void refuse(const char *what)
 	exit(1);
 }
 
-/* The position of the map among the object's maps, and where `variable` lies in it. */
+/* Finds the index of the map among the object's maps, and the offset of `variable` in the map. */
 static struct bpf_map *find(struct bpf_object *object, const char *section, const char *variable, __u32 *index, __u32 *offset)
 {
 	const struct btf *btf = bpf_object__btf(object);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* pin.c -- what a pinned link reads, from its own program: the constant query in .rodata ends with its description */
+/* pin.c -- finds what a pinned link reads: the constant query in .rodata of its program ends with a description */
 #include "shim.h"
 #include <errno.h>
 #include <linux/bpf.h>
@@ -27,7 +27,7 @@ static int info_of(int fd, void *info, __u32 size)
 	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 ? -errno : 0;
 }
 
-/* Maps and programs have no "link" in their descriptor's name; the information of each is another structure. */
+/* Maps and programs have another structure of information; the name of their descriptor does not contain "link". */
 static int is_link(int fd)
 {
 	char path[32], target[64] = "";
@@ -36,7 +36,7 @@ static int is_link(int fd)
 	return readlink(path, target, sizeof(target) - 1) > 0 && strstr(target, "link");
 }
 
-/* The description, if it is in this map. */
+/* Copies the description, if this map holds it. */
 static int search_map(__u32 id, char *out, __u32 size)
 {
 	struct bpf_map_info info = {};

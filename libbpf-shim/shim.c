@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* shim.c -- everything but the loading, which is light.c's or libbpf.c's */
+/* shim.c -- all functions of shim.h; light.c or libbpf.c loads the program */
 #include "internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -76,11 +76,11 @@ int task_iter_load(struct task_iter *it)
 	if (!it || !it->configured || it->spent)
 		return fail(it, "load", EINVAL);
 	it->spent = 1;
-	/* The verifier gives up with EAGAIN when a signal is pending: a profiler's, or a garbage collector's to its threads. */
+	/* The verifier stops with EAGAIN when a signal is pending, for example from a profiler or a garbage collector. */
 	sigfillset(&blocked);
 	for (size_t i = 0; i < sizeof(let_through) / sizeof(let_through[0]); i++)
 		sigdelset(&blocked, let_through[i]);
-	/* Of this thread alone, as pthread_sigmask, which is in another library before glibc 2.32. */
+	/* sigprocmask acts on this thread only, like pthread_sigmask, which was in another library before glibc 2.32. */
 	sigprocmask(SIG_BLOCK, &blocked, &before);
 	error = loader_load(it);
 	sigprocmask(SIG_SETMASK, &before, NULL);
@@ -165,7 +165,7 @@ int task_iter_create(struct task_iter *it)
 	return fd;
 }
 
-/* An iterator walks the network namespace of the thread that creates it. */
+/* An iterator reads the network namespace of the thread that creates the iterator. */
 int task_iter_create_in(struct task_iter *it, __u32 netns)
 {
 	int own, fd;

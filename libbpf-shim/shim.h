@@ -2,9 +2,9 @@
 /*
  * shim.h -- from a BPF program to a file descriptor with its rows
  *
- * Call open, configure, load, attach and create in this order. Policy, formats and text are elsewhere. A function that returns
- * an int returns a negative errno when it fails; one that takes a handle also leaves a line that names the step, which
- * task_iter_error() returns. A NULL handle, or a call out of order, is -EINVAL and no crash.
+ * Call open, configure, load, attach and create in this order. The library decides nothing about queries, formats or messages. A function that returns
+ * an int returns a negative errno when it fails; when the function takes a handle, task_iter_error()
+ * then returns a line that names the step. A NULL handle or a call out of order gives -EINVAL.
  */
 #ifndef TASK_ITER_SHIM_H
 #define TASK_ITER_SHIM_H
@@ -19,9 +19,9 @@ struct task_iter;
 EXPORT __u32 task_iter_version(void);
 
 /*
- * A handle for the program whose file the `size` bytes are: TABLE.FORMAT.light for light.so, TABLE.FORMAT.bounded.bpf.o for libbpf.so.
- * The bytes are used during this call only. NULL only without memory. When the bytes are no such file, configure fails and the handle's
- * error says so.
+ * Returns a handle for the program in the `size` bytes of a file: TABLE.FORMAT.light for light.so, TABLE.FORMAT.bounded.bpf.o for
+ * libbpf.so. The function uses the bytes during this call only, and returns NULL only when memory is short. When the bytes are not
+ * such a file, configure fails and the handle's error says so.
  */
 EXPORT struct task_iter *task_iter_open(const void *program, __u32 size);
 
@@ -30,61 +30,61 @@ EXPORT struct task_iter *task_iter_open(const void *program, __u32 size);
  * log: 1 all of it, 4 its last line. */
 EXPORT int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose);
 
-/* Into the kernel, past the verifier. A handle is loaded once, whatever comes of it; configure it before. */
+/* Loads the program into the kernel. Configure the handle before. A handle is loaded once, even when the load fails. */
 EXPORT int task_iter_load(struct task_iter *it);
 
 /*
- * Ties the program to its table; again with other arguments replaces the link. pid or tid (0: none) narrow the walk: -E2BIG
+ * Attaches the program to its iterator; a second call replaces the link. pid or tid (0: none) narrow the walk: -E2BIG
  * before Linux 6.1. map_id (0: none) is the map whose elements are read.
  */
 EXPORT int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id);
 
-/* The same for the tree of control groups, each before those below it. */
+/* The same for the tree of control groups; a parent comes before its children. */
 EXPORT int task_iter_attach_cgroups(struct task_iter *it);
 
-/* A new file descriptor that reads the table once; task_iter_close() ends it. Counting starts anew. */
+/* Returns a new file descriptor that reads the table once; close it with task_iter_close(). Counting starts at zero. */
 EXPORT int task_iter_create(struct task_iter *it);
 
-/* The same, but counting goes on: where the kernel ended a walk before its end (cgroups), a program passes over what was shown. */
+/* The same, but counting goes on. Where the kernel stopped a walk early (cgroups), the program skips the rows that were shown. */
 EXPORT int task_iter_resume(struct task_iter *it);
 
-/* read(2) and close(2) of what create returned: Deno's own know only descriptors that it opened itself. */
+/* read(2) and close(2) for a descriptor of create: Deno's functions accept only descriptors that Deno opened. */
 EXPORT int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size);
 EXPORT int task_iter_close(int fd);
 
 /*
- * write(2) of all of it, however little it takes at a time; waits where a descriptor that does not block is full. -EBADF also
- * for a standard descriptor that an exec would close: a runtime puts one of /dev/null where the user left none.
+ * Writes all bytes, with as many write(2) calls as needed; waits when a non-blocking descriptor is full. Also returns -EBADF for a
+ * standard descriptor that an exec would close: a runtime opens /dev/null so where the user closed a standard descriptor.
  */
 EXPORT int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u32 size);
 
-/* The same for another network namespace, an open descriptor of it; the calling thread is back in its own afterwards. */
+/* The same for the network namespace of an open descriptor. Afterwards the calling thread is in its own namespace again. */
 EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
 
-/* The time that jsonl rows carry, JSON text of at most 63 bytes. */
+/* Sets the time in jsonl rows: JSON text of at most 63 bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
 
-/* Elements walked, rows among them: out[0], out[1]. */
+/* Writes the number of elements walked to out[0], and the number of rows to out[1]. */
 EXPORT int task_iter_progress(struct task_iter *it, __u64 out[2]);
 
-/* The attached link as a file in bpffs. */
+/* Pins the attached link as a file in a BPF file system. */
 EXPORT int task_iter_pin(struct task_iter *it, const char *path);
 
-/* The size in bytes of the loaded program's instructions after verification (xlated_len). */
+/* Returns the bytes of the loaded program's instructions after verification (xlated_len). */
 EXPORT int task_iter_program_size(struct task_iter *it);
 
-/* One line about the last failure, and the log of a verbose load; "" when there is none. Valid until the next call. */
+/* Returns one line about the last failure, and the log of a verbose load; "" without either. Valid until the next call. */
 EXPORT const char *task_iter_error(struct task_iter *it);
 EXPORT const char *task_iter_log(struct task_iter *it);
 
 /*
- * The description of the query that is pinned at `path`, cut to `size`; its length, 0 when something else is pinned there. A
- * query has one when its pool ends with DESCRIPTION and a text.
+ * Copies the description of the query pinned at `path`, cut to `size`. Returns its length; 0 when something else is pinned there.
+ * A query has a description when its pool ends with DESCRIPTION and a text.
  */
 #define DESCRIPTION "#!task-iter "
 EXPORT int task_iter_pinned(const char *path, char *out, __u32 size);
 
-/* From now on SIGINT, SIGTERM and SIGHUP end waits, not the process. */
+/* Makes SIGINT, SIGTERM and SIGHUP end waits, not the process. */
 EXPORT int task_iter_interrupts(struct task_iter *it);
 
 /*
