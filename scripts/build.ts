@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Builds dist/task-iter: programs and libraries, schema, bundle, executable; each only when what it is made from is newer. With
+ * Builds dist/task-iter: programs and libraries, schema, bundle, executable; each only when one of its sources is newer. With
  * an architecture as its argument it builds dist/task-iter-ARCHITECTURE for that one.
  */
 
@@ -18,7 +18,7 @@ const libraries = libraryFolder(architecture);
 const work = `${root}build/executable-${architecture}/`;
 const executable = `${root}dist/task-iter${Deno.args[0] ? `-${architecture}` : ""}`;
 
-/** The newest change below `paths`, files or folders, in milliseconds; 0 where there is nothing. */
+/** The time of the newest change below `paths`, files or folders, in milliseconds; 0 without any file. */
 function newest(paths: string[]): number {
   let time = 0;
   for (const path of paths) {
@@ -148,7 +148,7 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
   });
   // Bytecode spares a start the parsing, 8 ms; a later JIT the compiling of code that runs once, 1.5 ms, and of the loop over
   // chunks, whose work is native anyway, 4 MB (docs/speed.md).
-  // A bunfig.toml or .env in the current folder of a root tool would be somebody else's code.
+  // A bunfig.toml or .env in the current folder could run another user's code as root.
   const flags = [
     "--compile",
     "--bytecode",

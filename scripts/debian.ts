@@ -6,10 +6,10 @@ import fs from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname } from "node:path";
 
-/** Where what was fetched is kept; all of it may be removed at any time. */
+/** The cache of fetched files; they may be removed at any time. */
 export const cache = `${process.env.XDG_CACHE_HOME || `${homedir()}/.cache`}/task-iter`;
 
-/** What stands in the way of a package: no network, a suite that the mirror no longer has. */
+/** A package cannot be fetched: no network, or a suite that the mirror no longer has. */
 export class Unavailable extends Error {
   override name = "Unavailable";
 }
@@ -73,7 +73,7 @@ class Archive implements Disposable {
       cwd: this.#folder,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 120_000, // of a network that answers nothing
+      timeout: 120_000, // for a network that does not answer
     });
   }
 
@@ -95,7 +95,7 @@ class Archive implements Disposable {
   }
 }
 
-/** Makes `path` with `make`, once: what was made is at `path` or not at all. */
+/** Makes `path` with `make`, unless it exists. A failed `make` leaves nothing at `path`. */
 export function once(path: string, make: (path: string) => void): string {
   if (fs.existsSync(path)) return path;
   const unfinished = `${path}.${process.pid}`;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Makes what is generated from bpf, by the C compiler: src/query/schema.gen.ts and README's table of tables from bpf/tables,
+ * Makes the files that are generated from bpf, with the C compiler: src/query/schema.gen.ts and README's table of tables from bpf/tables,
  * src/query/layout.gen.ts from bpf/engine/query.h.
  */
 
@@ -133,7 +133,7 @@ function between(text: string, marker: string, content: string): string {
   }`;
 }
 
-/** The generated files with what they should hold. */
+/** The generated files and their contents. */
 function generated(): [URL, string][] {
   const readme = new URL("README.md", root);
   return [

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** From what the kernel wrote to what a reader gets: whole rows, valid UTF-8, the brackets of an array. */
+/** Turns the kernel's output into chunks for a reader: whole rows, valid UTF-8, the brackets of an array. */
 
 import { isUtf8 } from "node:buffer";
 import type { Walk } from "./native/walk.ts";
@@ -14,7 +14,7 @@ const CHUNK = 64 * 1024;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** Valid UTF-8 as it is; what is invalid in others becomes U+FFFD. Names are bytes, and a process may choose any. */
+/** Replaces invalid UTF-8 by U+FFFD. Names are bytes, and a process may choose any bytes. */
 function repair(bytes: Uint8Array): Uint8Array {
   // Of a small table; a start does without node:buffer, 0.5 ms. Of a large one it would leave megabytes of text to be collected.
   if (bytes.length < CHUNK / 2) {
@@ -41,7 +41,7 @@ class Chunks implements IterableIterator<Uint8Array> {
   readonly #buffer = new Uint8Array(4 * CHUNK);
   readonly #walk: Pass;
   readonly #format: Format;
-  /** Where in the buffer what was not handed out begins, and ends. */
+  /** Begin and end of the bytes in the buffer that no chunk has had yet. */
   #start = 0;
   #end = 0;
   #first = true;
@@ -66,7 +66,7 @@ class Chunks implements IterableIterator<Uint8Array> {
       let end = this.#done ? used : buffer.lastIndexOf(NEWLINE, used - 1) + 1;
       if (this.#format === "json") {
         if (this.#first && end > 0) buffer[0] = BRACKET;
-        // Only an array's last row has no line end of its own.
+        // Only the last row of an array has no line end.
         if (this.#done) end += encoder.encodeInto(this.#first && end === 0 ? "[]\n" : "\n]\n", buffer.subarray(end)).written;
       }
       this.#first = false;

@@ -161,7 +161,7 @@ function explain({ check, rows }: { check: Check; rows: number }, state: State):
 /**
  * Carries out `checks`, one after the other. Those that ask the same question share one program and one walk.
  *
- * @throws never because of a check: what could not be looked at is UNKNOWN
+ * @throws never because of a check: a check that cannot be carried out is UNKNOWN
  */
 export function perform(libraries: Libraries, checks: readonly Check[], verbose = false): Outcome[] {
   const opened = new Map<string, Shim>();
@@ -193,7 +193,7 @@ export function perform(libraries: Libraries, checks: readonly Check[], verbose 
   });
 }
 
-/** What was given to `task-iter check`. */
+/** The command line of `task-iter check`. */
 export interface CheckOptions {
   table: string | undefined;
   comm: string | undefined;
@@ -249,7 +249,7 @@ export function check(libraries: Libraries, options: CheckOptions): void {
   try {
     standardOutput.write(report(outcomes, state, options.format, options.file !== undefined));
   } catch (error) {
-    // A reader that has gone changes nothing; one that could not be told has not been told that all is well.
+    // A closed pipe does not change the status. After another failed write nobody has read the report, so the status must not be OK.
     if (error instanceof ReaderGone) return;
     if (!(error instanceof OutputError)) throw error;
     say(`task-iter: ${error.message}`);

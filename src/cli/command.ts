@@ -71,7 +71,7 @@ export function queryOf(words: (string | undefined)[], options: ReadOptions): Qu
   return { ...query, comm: options.comm };
 }
 
-/** What commander says, in one line; it does not see that --formt=json is nearly an option. */
+/** Commander's message in one line. Commander suggests nothing for --formt=json, so this function does. */
 function explainUsage(error: CommanderError, words: string[], program: { options: readonly { long?: string }[] }): string {
   const message = error.message.replace(/^error: /, "").replace(/\s+/g, " ");
   if (error.code !== "commander.unknownOption" || message.includes("Did you mean")) return message;
@@ -80,7 +80,7 @@ function explainUsage(error: CommanderError, words: string[], program: { options
   return near ? `${message} (Did you mean ${near}?)` : message;
 }
 
-/** No thread has the name, and it is nearly a table's: the table was meant. */
+/** Suggests a table when no thread has the name and a table's name is similar. */
 function hint(words: (string | undefined)[], { comm }: Query): void {
   const near = comm !== undefined && words[0] === comm && nearest(comm, tables.map(({ name }) => name));
   if (near) say(`task-iter: no thread is named ${comm} (did you mean the table ${near}?)`);
@@ -140,15 +140,15 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
   return program as unknown as CommandUnknownOpts;
 }
 
-/** Nothing is carried out by a command line that is only looked at. */
+/** For a command line that is inspected, never carried out. */
 const refuse = () => {
   throw new Error("this command line is not to be carried out");
 };
 export const NO_LIBRARIES: Libraries = { open: refuse, program: refuse };
 
 /**
- * What of `words` belongs to `command` itself: its first operand, the words behind that, and the values of its options, as commander
- * takes them apart. Unlike commander it goes on after a mistake.
+ * The parts of `words` that belong to `command` itself: its first operand, the words after that operand, and the values of its
+ * options, as commander would find them. Unlike commander, this function goes on after a mistake.
  */
 function split(
   command: CommandUnknownOpts,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Completion scripts: the files in completions/, with the commands and the schema in the place of their marks. A script is complete in itself: it runs no program and evaluates nothing
- * that was typed, words are only compared. Where `compgen -W` or `eval` would be usual, there is a loop.
+ * Completion scripts: the files in completions/, with the commands and the schema in the place of their marks. A script runs no
+ * program and never evaluates the words on the command line: it only compares them. A loop replaces the usual `compgen -W` or `eval`.
  */
 
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
@@ -35,7 +35,7 @@ interface CommandWords {
 
 const DURATIONS = ["500ms", "1s", "2s", "5s", "10s", "1m"];
 
-/** What the value of an option is, where it is not one of its choices. */
+/** The kind of an option's value, for options without a list of choices. */
 const VALUES: Record<string, string> = { where: "where", columns: "columns", file: "file" };
 
 function wordsOf(command: CommandUnknownOpts, name: string): CommandWords {
@@ -60,7 +60,7 @@ const list = (words: readonly string[]) => words.map(plain).join(" ");
 /** In single quotes, as fish reads them. */
 const quote = (text: string) => `'${text.replace(/[\\']/g, "\\$&")}'`;
 
-/** What is the same in bash and zsh: `case` statements that set `reply`. */
+/** The part that bash and zsh share: `case` statements that set `reply`. */
 function data(commands: readonly CommandWords[]): string {
   const lines: string[] = [];
   const select = (name: string, subject: string, cases: [string, string][]) => {
@@ -105,7 +105,7 @@ function operandCases(commands: readonly CommandWords[], files: string): string 
   ).join("\n");
 }
 
-/** `script` with what stands for its marks: a line of its own, `#NAME`, or `@NAME@` in a line. */
+/** `script` with its marks replaced. A mark is a line `#NAME`, or `@NAME@` inside a line. */
 function fill(script: string, marks: Record<string, string>): string {
   return script.replace(/^#(\w+)$|@(\w+)@/gm, (_, line, word) => {
     const text = marks[line ?? word];
@@ -116,7 +116,7 @@ function fill(script: string, marks: Record<string, string>): string {
 
 const withoutEnd = (text: string) => text.replace(/\n$/, "");
 
-/** For bash and zsh, whose languages agree in how to find out what is being typed; `files` completes paths. */
+/** The script for bash or zsh, which share the code that finds the word to complete; `files` completes paths. */
 function posix(script: string, commands: readonly CommandWords[], separator: string, files: string): string {
   return fill(script, {
     data: data(commands),

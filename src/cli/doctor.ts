@@ -10,12 +10,12 @@ import { explain } from "./explain.ts";
 import { load, Refused } from "./read.ts";
 import { writeRows } from "./rows.ts";
 
-/** One thing looked at; `advice` is empty where all is well. */
+/** One finding; `advice` is empty where nothing needs to be done. */
 type Finding = { check: string; ok: boolean; found: string; advice: string };
 
 const ADVICE_PRIVILEGES = "run it as root, or grant them: setcap, or AmbientCapabilities= of a systemd unit";
 
-/** Kernel functions that not every kernel has, by their names in the kernel's BTF; and what is missing without them. */
+/** Kernel functions that some kernels lack, by their names in the kernel's BTF; and the feature that needs each. */
 const HELPERS: readonly (readonly [string, string, string])[] = [
   ["BPF_FUNC_check_mtu", "bpf_d_path in iterators", "Linux 5.12 or later, for paths of files"],
   ["BPF_FUNC_snprintf", "bpf_snprintf", "Linux 5.13 or later, to compare symbols in --where"],
@@ -23,7 +23,7 @@ const HELPERS: readonly (readonly [string, string, string])[] = [
   ["BPF_FUNC_copy_from_user_task", "bpf_copy_from_user_task", "Linux 5.18 or later, for command lines of tasks"],
 ];
 
-/** Loads the program of `table` and gives up; how it was loaded, or why it was not. */
+/** Loads the program of `table` and closes it. Says how the load worked, or why it failed. */
 function attempt(libraries: Libraries, table: Table): { ok: boolean; found: string } {
   try {
     using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name] }, "csv").request, false);
@@ -37,13 +37,13 @@ function attempt(libraries: Libraries, table: Table): { ok: boolean; found: stri
 function tableFinding(libraries: Libraries, table: Table, available: boolean): Finding {
   const check = `table ${table.name}`;
   if (!available) return { check, ok: false, found: `no ${table.iterator} iterator`, advice: `Linux ${table.since} or later` };
-  // These attach to a map; that its elements can be walked shows only there.
+  // These tables attach to a map: whether a walk works is known only with a map.
   if (MAP_TYPES[table.name]) return { check, ok: true, found: `${table.iterator} iterator`, advice: "" };
   const { ok, found } = attempt(libraries, table);
   return { check, ok, found, advice: ok ? "" : `task-iter -v ${table.name} shows the verifier's log` };
 }
 
-/** Everything that is looked at, the default table last of the general part. */
+/** All findings; the default table is the last of the general part. */
 function examine(libraries: Libraries): Finding[] {
   const missing = missingCapabilities();
   const level = lockdown();

@@ -47,7 +47,7 @@ export function explain(error: TaskIterError, table: Table): string {
   return `${what}: ${error.message}`;
 }
 
-/** What an error says, in one line; for an expression also the place of the mistake, in two more. */
+/** An error's message in one line; for an expression, two more lines show the place of the mistake. */
 export function messageOf(error: Error): string {
   if (error instanceof Refused) return explain(error.reason, findTable(error.table));
   return error instanceof WhereError ? error.explain() : error.message.replace(/\s*\n\s*/g, " ");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** What a failure says on standard error, and the exit status that it ends with. */
+/** A failure's message on standard error, and its exit status. */
 
 import { UsageError } from "../errors.ts";
 import { WhereError } from "../query/where.ts";
@@ -15,7 +15,7 @@ export function fail(error: Error, words: readonly string[]): number {
   if (!isCheck && error instanceof ReaderGone) return 0;
   if (!isCheck && error instanceof Interrupted) return 128 + error.signal;
   const message = messageOf(error);
-  // "Could not look" never reads as healthy, whatever the reason; the monitoring reads standard output.
+  // A check that could not be carried out must never look healthy. The monitoring system reads standard output.
   if (isCheck) {
     try {
       standardOutput.write(refusal(message.split("\n")[0]!, reportFormat(words)));

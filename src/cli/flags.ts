@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Every option, once: the quick path (quick.ts) and commander (options.ts), and with commander the help, the completions and the manual
- * page, are made from this. It imports nothing: a plain start reads it.
+ * Every option, once. The quick path (quick.ts) and commander (options.ts) read this list; the help, the completions and the manual
+ * page are made from commander. This module imports nothing, because every start reads it.
  */
 
 /** The commands that take options of rows; the others have only a format. */
@@ -13,13 +13,13 @@ export interface Flag {
   short?: string;
   /** The value as help shows it, `<must>` or `[may]`; none for a switch. */
   value?: string;
-  /** How the value is understood, where it is not taken as it is. */
+  /** How to parse the value; without a kind the value stays a string. */
   kind?: "list" | "positive" | "duration" | "format" | "report";
-  /** The value without the option, by command. */
+  /** The default value, by command. */
   initial?: Partial<Record<FlagCommand, string>>;
   /** Whether the quick path understands it. */
   quick?: boolean;
-  /** The commands that take it: the group in the help of each, and what it says there; an empty text is not shown. */
+  /** The commands that have the option: its group and its text in their help. An empty text hides the option. */
   on: Partial<Record<FlagCommand, readonly [group: string, help: string]>>;
 }
 
@@ -32,7 +32,7 @@ export const GROUPS: Readonly<Record<FlagCommand, readonly string[]>> = {
   doctor: [""],
 };
 
-/** In the order in which a group shows them. */
+/** In the order of the help. */
 export const FLAGS: readonly Flag[] = [
   {
     long: "format",
@@ -126,7 +126,7 @@ export const FLAGS: readonly Flag[] = [
     on: {
       read: ["Rows and columns:", "tcp, udp, unix, netlink: the network namespace to read, or all of them"],
       check: ["Rows:", "tcp, udp, unix, netlink: the network namespace to count in, or all of them"],
-      pin: ["Rows:", ""], // refused, with the reason
+      pin: ["Rows:", ""], // known only to refuse it with the reason
     },
   },
   { long: "no-header", on: { read: ["Output:", "text and csv without the header line"] } },

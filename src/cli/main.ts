@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The executable's first module: from the command line to an exit status. What the usual questions do without is imported late. */
+/** The executable's first module: from the command line to an exit status. Modules that a usual query does not need are imported late. */
 
 import { embedded, exit, prefetch } from "../native/embedded.ts";
 import { quick } from "./quick.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** `--map ID` and `--map NAME`: which map is meant, by the table of maps itself. */
+/** `--map ID` and `--map NAME`: finds the map in the table of maps. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
@@ -14,7 +14,7 @@ interface BpfMap {
   type: string | number;
 }
 
-/** The maps of the program that lists the maps: this process has them open, and they are gone when it has read the list. */
+/** IDs of the maps that belong to the listing program itself: this process holds them open, and they end with it. */
 function ownMaps(): Set<number> {
   const ids = new Set<number>();
   for (const fd of readdirSync("/proc/self/fdinfo")) {
@@ -26,7 +26,7 @@ function ownMaps(): Set<number> {
   return ids;
 }
 
-/** What a light skeleton makes to load its program, and drops: this process's own, or another one's. */
+/** Names of the maps that a light skeleton makes for its load and then drops, in this process or another. */
 const LOADER_MAP = "__loader.map";
 
 function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
@@ -43,7 +43,7 @@ function listMaps(libraries: Libraries, verbose: boolean): BpfMap[] {
 /** A busy machine has thousands. */
 const MOST = 30;
 
-/** A message, and the maps that may have been meant. */
+/** A message with the maps that the user may have meant. */
 function complaint(message: string, candidates: readonly BpfMap[], types: readonly string[]): UsageError {
   if (candidates.length === 0) return new UsageError(`${message}; there is no map of type ${types.join(" or ")}`);
   const words = candidates.slice(0, MOST).map(({ id, name, type }) => `${id} ${name || '""'} (${type})`);

@@ -23,7 +23,7 @@ export function positive(text: string): number {
   return number;
 }
 
-/** One of `words`, with the one that was probably meant when it is none. */
+/** Parses one of `words`; the error suggests the nearest word. */
 export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
   return (text) => {
     const word = words.find((word) => word === text);
@@ -33,7 +33,7 @@ export function oneOf<T extends string>(words: readonly T[]): (text: string) => 
   };
 }
 
-/** What commander makes of the options of a command. */
+/** The options of a command, as commander parses them. */
 interface RowOptions {
   where?: string;
   comm?: string;

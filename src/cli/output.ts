@@ -11,12 +11,12 @@ export class OutputError extends Error {
   override name = "OutputError";
 }
 
-/** The reader has gone away: nothing is left to do, and nothing to say. */
+/** The reader has closed the pipe: the program ends without a message. */
 export class ReaderGone extends Error {
   override name = "ReaderGone";
 }
 
-/** A signal asked to end, and what was to be written before is. */
+/** A signal asked the program to end, and the output that had to come before the end is written. */
 export class Interrupted extends Error {
   override name = "Interrupted";
   constructor(readonly signal: number) {
@@ -27,7 +27,7 @@ export class Interrupted extends Error {
 /** Major numbers of terminals (Documentation/admin-guide/devices.txt): consoles, serial lines, pseudo terminals, hypervisors. */
 const TERMINALS = [4, 5, 136, 137, 138, 139, 140, 141, 142, 143, 166, 188, 204, 229];
 
-/** Whether the descriptor is a terminal; node:tty would take 9 ms to say. */
+/** Whether the descriptor is a terminal. Loading node:tty for the same answer takes 9 ms. */
 export function isTerminal(fd: number): boolean {
   try {
     const status = fstatSync(fd);
@@ -42,14 +42,14 @@ export function hasColours(fd: number): boolean {
   return !process.env.NO_COLOR && process.env.TERM !== "dumb" && isTerminal(fd);
 }
 
-/** Lines as a terminal may see them: a character that it would obey becomes "?", as ls shows names. */
+/** Makes lines safe for a terminal: a control character becomes "?", as in the output of ls. */
 // deno-lint-ignore no-control-regex
 export const harmless = (text: string): string => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
 
-/** The same for text that has to stay on one line. */
+/** The same for text that must stay on one line. */
 export const harmlessLine = (text: string): string => harmless(text).replace(/[\t\n]/g, "?");
 
-/** How rows of `format` go to standard output. CSV is the one format with the bytes of names, whatever they are. */
+/** Chooses how rows of `format` are written. Only CSV keeps the bytes of names unchanged. */
 export function shownAs(format: Format): (rows: Uint8Array) => Uint8Array {
   if (format !== "csv" || !isTerminal(1)) return (rows) => rows;
   return (rows) => new TextEncoder().encode(harmless(new TextDecoder().decode(rows)));
@@ -58,7 +58,7 @@ export function shownAs(format: Format): (rows: Uint8Array) => Uint8Array {
 const DEV_NULL = 1 << 8 | 3;
 const O_CLOEXEC = 0o2000000;
 
-/** Bun opens /dev/null where a standard descriptor is closed; one with this flag cannot have come through an exec. */
+/** Bun opens /dev/null in place of a closed standard descriptor, with this flag. No inherited descriptor has the flag. */
 function isClosed(): boolean {
   if (fstatSync(1).rdev !== DEV_NULL) return false;
   const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync("/proc/self/fdinfo/1", "utf8"))?.[1] ?? "0";
@@ -68,7 +68,7 @@ function isClosed(): boolean {
 /** Where finished output goes. */
 export interface Output {
   /**
-   * Writes all of `bytes`, however little the descriptor takes at a time.
+   * Writes all of `bytes`, with as many writes as the descriptor needs.
    *
    * @throws {ReaderGone} a closed pipe
    * @throws {OutputError} another failure: a full disk, no standard output at all
@@ -107,14 +107,14 @@ export const standardOutput: Output = outputBy((bytes) => {
       at += writeSync(1, bytes, at, bytes.length - at);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // Where a non-blocking standard output is full: no busy loop, no lost byte.
+      // A full non-blocking standard output must cause no busy loop and lose no byte.
       if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       else if (code !== "EINTR") throw error;
     }
   }
 });
 
-/** A line to standard error, harmless to a terminal whatever words it quotes; where that is closed there is nobody to tell. */
+/** Writes a line to standard error, safe for a terminal whatever words the line quotes. A closed standard error is no failure. */
 export function say(text: string): void {
   try {
     writeSync(2, `${harmless(text)}\n`);

@@ -10,7 +10,7 @@ import { plan, type Query } from "../query/plan.ts";
 import type { Format } from "../query/request.ts";
 import { load } from "./read.ts";
 
-/** Loaded where it is needed: a plain read does without, a millisecond earlier. */
+/** Imported when needed: a plain read starts a millisecond earlier without it. */
 const paths = () => process.getBuiltinModule("node:path");
 
 const BPF_FS_MAGIC = 0xcafe4a11;
@@ -35,7 +35,7 @@ function requireBpffs(path: string): void {
   );
 }
 
-/** A word as a shell takes it back. */
+/** Quotes a word for a shell. */
 const quoted = (word: string) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /** The query in the words of a command line. */
@@ -47,12 +47,11 @@ export function describe({ table, columns, where, comm, pid, tid, map }: Query, 
 }
 
 /**
- * Pins `query` at `path`. An array has brackets that user space writes, so json becomes jsonl; csv and text are rows without a
- * header.
+ * Pins `query` at `path`. User space writes the brackets of an array, so json becomes jsonl; csv and text have no header.
  *
  * @throws {UsageError} `path` is not in bpffs
  * @throws {Refused} the kernel cannot be asked
- * @throws {PinError} there is something at `path`, or its name is refused
+ * @throws {PinError} `path` exists, or the file system refuses its name
  */
 export function pin(libraries: Libraries, query: Query, path: string, asked: Format, verbose: boolean): void {
   const format = asked === "json" ? "jsonl" : asked;
@@ -72,7 +71,7 @@ export function pin(libraries: Libraries, query: Query, path: string, asked: For
   }
 }
 
-/** The description of what is pinned at `path`; `undefined` when that is not task-iter's. */
+/** The description of the query pinned at `path`; `undefined` when task-iter did not pin that file. */
 function pinned(shim: Shim, path: string): string | undefined {
   const text = new Uint8Array(4096);
   if (shim.pinned(cstring(path), text, text.length) <= 0) return undefined;
@@ -88,7 +87,7 @@ export function listPins(libraries: Libraries): { path: string; query: string }[
     try {
       entries = readdirSync(folder, { withFileTypes: true });
     } catch {
-      return; // not ours to read, or gone
+      return; // not readable for this user, or removed meanwhile
     }
     for (const entry of entries) {
       const path = `${folder}/${entry.name}`;
@@ -102,7 +101,7 @@ export function listPins(libraries: Libraries): { path: string; query: string }[
 }
 
 /**
- * Removes what `pin` left.
+ * Removes a pinned file.
  *
  * @throws {UsageError} `path` is not a pinned query
  * @throws {PinError} it cannot be removed

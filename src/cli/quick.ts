@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
  * The command line that is nearly always typed, `[TABLE] [-f FORMAT] [-c COLUMNS] [-w EXPR] [--comm NAME] [--pid PID] [--tid TID]`,
- * read without commander: to load and set that up would be 4 ms more of a start of 9. What is here means the same there;
- * everything else is left to it.
+ * read without commander, which would take 4 ms more of a start of 9 ms. The quick path answers only where commander would give
+ * the same query; it leaves every other command line to commander.
  */
 
 import type { Query } from "../query/plan.ts";
@@ -12,7 +12,7 @@ import { type Format, FORMATS } from "../query/request.ts";
 
 type Option = "format" | "columns" | "where" | "comm" | "pid" | "tid";
 
-/** The one that a word names; no Map and no find() here: the first ones of a process take 0.05 ms each. */
+/** The option that a word names. No Map and no find(): the first of each takes 0.05 ms in a process. */
 function optionOf(word: string): Option | undefined {
   for (const { long, short, quick } of FLAGS) {
     if (quick && (word === `--${long}` || short && word === `-${short}`)) return long as Option;
@@ -20,7 +20,7 @@ function optionOf(word: string): Option | undefined {
   return undefined;
 }
 
-/** A process or thread as it is usually written; `undefined` otherwise. */
+/** The number of a process or thread in its usual form; `undefined` for any other text. */
 function numberOf(text: string | undefined): number | undefined {
   const number = Number(text);
   return number >= 1 && number <= 0x7fffffff && String(number) === text ? number : undefined;
@@ -28,15 +28,15 @@ function numberOf(text: string | undefined): number | undefined {
 
 const isFormat = (word: string): word is Format => (FORMATS as readonly string[]).includes(word);
 
-/** A question of that form. */
+/** A command line of that form. */
 export interface Question {
   query: Query;
   format: Format;
-  /** Its plan where that is prepared. */
+  /** Its plan, when the build has prepared one. */
   plan: (() => Prepared) | undefined;
 }
 
-/** The question that `words` ask; `undefined` when they are not of that form. */
+/** Parses `words`; `undefined` when they do not have that form. */
 export function quick(words: readonly string[]): Question | undefined {
   const [first = "-"] = words;
   const table = first.startsWith("-") ? "stacks" : first;

@@ -17,11 +17,11 @@ export interface Show {
   verbose: boolean;
   /** Milliseconds from the start of one pass to the start of the next; 0 for a single pass. */
   interval: number;
-  /** How many passes; 0 for no end. */
+  /** Number of passes; 0 for no end. */
   count: number;
 }
 
-/** The kernel cannot be asked; explain.ts tells why. */
+/** The kernel refused to load or read the program; explain.ts finds the reason. */
 export class Refused extends Error {
   override name = "Refused";
   constructor(readonly reason: TaskIterError, readonly table: string) {

@@ -8,13 +8,13 @@ export const REPORT_FORMATS = ["nagios", "json", "tap", "junit"] as const;
 export type ReportFormat = typeof REPORT_FORMATS[number];
 
 /**
- * The states of a plugin, from harmless to worst; the number is its exit status (Monitoring Plugins Development Guidelines). "Could not
- * look" is the worst: it may hide anything.
+ * The states of a plugin, from harmless to worst; the number is its exit status (Monitoring Plugins Development Guidelines). UNKNOWN
+ * is the worst, because it may hide any other state.
  */
 export const STATES = ["OK", "WARNING", "CRITICAL", "UNKNOWN"] as const;
 export type State = typeof STATES[number];
 
-/** Values that raise an alert: those outside `lo` to `hi`, or with `inside` those within, ends included. */
+/** A range of values. Values outside `lo` to `hi` raise an alert, or with `inside` the values within; the ends belong to the range. */
 export interface Range {
   text: string;
   lo: number;
@@ -29,11 +29,11 @@ export interface Check {
   crit?: Range | undefined;
 }
 
-/** What became of a check. */
+/** The outcome of a check. */
 export interface Outcome {
   check: Check;
   state: State;
-  /** Matching rows; `undefined` when it could not look. */
+  /** Number of matching rows; `undefined` when the kernel could not be read. */
   rows: number | undefined;
   /** One line for people. */
   text: string;
@@ -53,7 +53,7 @@ function performanceData({ check, rows }: Outcome, label: string): string {
 function nagios(outcomes: readonly Outcome[], state: State, file: boolean): string {
   const colours = hasColours(1);
   const word = (state: State) => colours ? `\x1b[${SGR[state]}m${state}\x1b[0m` : state;
-  // What follows a | would be read as numbers.
+  // A monitoring system reads the text after a | as numbers.
   const plain = (text: string) => line(text).replaceAll("|", "/");
   if (!file) {
     const outcome = outcomes[0]!;
@@ -106,7 +106,7 @@ function tap(outcomes: readonly Outcome[]): string {
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-/** The XML that CI systems know as JUnit's: a failed check is a failure, one that could not look an error. */
+/** The XML that CI systems know as JUnit's: a check with an alert is a failure, an UNKNOWN check an error. */
 function junit(outcomes: readonly Outcome[]): string {
   const text = (text: string) => line(text).toWellFormed().replace(/[&<>"]|[\ufffe\uffff]/g, (char) => ENTITIES[char] ?? "?");
   const seconds = (ms: number) => (ms / 1000).toFixed(3);
@@ -127,7 +127,7 @@ function junit(outcomes: readonly Outcome[]): string {
     `${cases.join("")}  </testsuite>\n</testsuites>\n`;
 }
 
-/** The whole report. `file`: it is about a file of checks, which may be many. */
+/** The whole report. `file` says whether the checks come from a file. */
 export function report(outcomes: readonly Outcome[], state: State, format: ReportFormat, file: boolean): string {
   switch (format) {
     case "nagios":
@@ -141,7 +141,7 @@ export function report(outcomes: readonly Outcome[], state: State, format: Repor
   }
 }
 
-/** The report where no check could be made out: `message` says why. */
+/** The report when no check could be parsed; `message` gives the reason. */
 export function refusal(message: string, format: ReportFormat): string {
   const check = { name: "CHECK", query: { table: "" } };
   return report([{ check, state: "UNKNOWN", rows: undefined, text: message, time: 0 }], "UNKNOWN", format, false);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** Rows that come from no kernel table, in the formats of those that do. */
+/** Writes rows that do not come from the kernel, in the same formats. */
 
 import { textHeader } from "../query/plan.ts";
 import type { Format } from "../query/request.ts";

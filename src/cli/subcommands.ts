@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** What task-iter does besides reading a table. Only the one that was typed is set up: a plain read does not pay for them. */
+/** The commands besides reading a table. Only the typed command is set up, so that a plain read does not pay for the others. */
 
 import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
 import { UsageError } from "../errors.ts";
@@ -42,7 +42,7 @@ The file gives rows without a header; json is written as jsonl. Sockets are
 those of the network namespace of the process that reads the file. The file
 lasts until task-iter unpin PATH, or the next boot.`;
 
-/** One of the commands; `everything` is the whole command line, for who needs all of it. */
+/** Sets up one command; `everything` returns the whole command line, which completions need. */
 type Configure = (command: Command, libraries: Libraries, everything: () => CommandUnknownOpts) => void;
 
 const addCheck: Configure = (command, libraries) => {
@@ -103,7 +103,7 @@ const addCompletions: Configure = (command, _, everything) => {
     .addHelpText("after", COMPLETIONS_HELP).action((shell) => standardOutput.write(completions(shell, everything())));
 };
 
-/** What task-iter does besides reading a table and listing tables. */
+/** The commands besides reading a table and listing tables. */
 export const SUBCOMMANDS: readonly { name: string; description: string; configure: Configure }[] = [
   { name: "check", description: "count rows and compare with thresholds", configure: addCheck },
   { name: "pin", description: "make a query a file that any program reads", configure: addPin },
@@ -112,7 +112,7 @@ export const SUBCOMMANDS: readonly { name: string; description: string; configur
   { name: "completions", description: "print a completion script for a shell", configure: addCompletions },
 ];
 
-/** `everything`: not only what `words` name, for the man page and the completions. */
+/** Adds every command, and sets up those in `words`. */
 export function addSubcommands(
   program: CommandUnknownOpts,
   libraries: Libraries,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** How many CPUs there may be. */
+/** The number of possible CPUs. */
 
 import { readFileSync } from "node:fs";
 

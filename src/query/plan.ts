@@ -27,14 +27,14 @@ export interface Query {
   map?: number | undefined;
 }
 
-/** The tables that read one BPF map, each with the types of map that its iterator takes. */
+/** The tables that read one BPF map, each with the map types that its iterator accepts. */
 export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
   elems: ["hash", "percpu_hash", "lru_hash", "lru_percpu_hash", "array", "percpu_array"],
   "sk-storage": ["sk_storage"],
   sockmap: ["sockmap", "sockhash"],
 };
 
-/** A request, and what goes around its rows. */
+/** A request, and the text around its rows. */
 export interface Plan {
   table: Table;
   /** The columns of a row, in order. */
@@ -42,7 +42,7 @@ export interface Plan {
   request: Request;
   /** The line before the rows of text and CSV; "" where there is none. */
   header: string;
-  /** What the tutorial's text ends with, before and after the number of rows; nothing else has it. */
+  /** The tutorial's last line, before and after the number of rows; other formats have none. */
   summary: readonly [string, string] | undefined;
 }
 
@@ -106,7 +106,7 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
  * Plans a query.
  *
  * @param stamped jsonl rows carry the time of their snapshot
- * @param description what a pinned query says of itself; several readers may run it at once
+ * @param description the description of a pinned query, which several readers may run at once
  * @throws {UsageError} an unknown table or column, too large an expression, a map missing or out of place
  * @throws {WhereError} `where` is not in the language
  */

@@ -18,9 +18,9 @@ export interface Plan {
   long: number;
   predicate: Predicate | undefined;
   flags: number;
-  /** How many CPUs are possible; asked for by tables that read elements of per-CPU maps. */
+  /** Number of possible CPUs, needed by tables that read elements of per-CPU maps. */
   cpus?: number;
-  /** What `pin --list` shows of it, cut where the pool ends. */
+  /** The query's description for `pin --list`, cut at the end of the pool. */
   description?: string | undefined;
 }
 
