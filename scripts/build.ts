@@ -50,8 +50,8 @@ const REFUSED = [
 ];
 
 /**
- * Takes those names out of the executable, for Bun has no option against them: their first byte becomes a NUL, which no variable's
- * name has. They stand among other names; what a sentence, JavaScript or a longer message says remains.
+ * Removes those names from the executable, because Bun has no option against them: the first byte of each becomes NUL, which no
+ * variable's name contains. Only names in lists of names change; sentences, JavaScript and longer messages stay.
  */
 function refuseEnvironment(path: string): void {
   const bytes = readFileSync(path);

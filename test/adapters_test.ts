@@ -10,7 +10,7 @@ Deno.test("the adapters of Deno, Node.js and Bun keep one contract and read the 
   using folder = new TemporaryFolder();
   await using fixture = await Fixture.start("descriptors", folder.path);
   await fixture.settle();
-  // Laid out as the sources are: libraries in ../build, packages above.
+  // The same layout as the sources: libraries in ../build, packages above.
   using bundled = new TemporaryFolder();
   for (const name of ["build", "node_modules"]) symlinkSync(root + name, `${bundled.path}/${name}`);
   await build({
@@ -18,7 +18,7 @@ Deno.test("the adapters of Deno, Node.js and Bun keep one contract and read the 
     outdir: `${bundled.path}/bundle`,
     outExtension: { ".js": ".mjs" },
     bundle: true,
-    splitting: true, // keeps what only Bun has out of Node.js
+    splitting: true, // keeps modules that only Bun has out of Node.js
     format: "esm",
     platform: "node",
     target: "node20",

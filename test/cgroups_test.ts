@@ -17,7 +17,7 @@ function expected(path: string): Row[] {
 
 const byId = (left: Row, right: Row) => left.id - right.id;
 
-/** A subtree that is gone afterwards. */
+/** A subtree that is removed afterwards. */
 class Groups implements Disposable {
   readonly path = `/task-iter-test-${Deno.pid}`;
   readonly #made: string[] = [];
@@ -71,7 +71,7 @@ Deno.test("cgroups shows a tree of any size, each group once, in every format", 
   });
   equal(text.filter(inTree).sort(byId), tree);
 
-  // Rows that are filtered out, and a row of each pass, do not make it lose its place.
+  // The walk keeps its place when rows are filtered out, and from pass to pass.
   const where = `path ~ "${groups.path}/*" && level == 3`;
   const { stdout, stderr } = taskIter("cgroups", "--where", where, "--format=json", "--stats");
   equal(JSON.parse(stdout).sort(byId), tree.filter(({ level }) => level === 3));

@@ -219,7 +219,7 @@ Deno.test("check counts the sockets of the namespace that --netns or a file's ne
 Deno.test("a program is loaded once per query, however many checks ask it", () => {
   const perform = (checks: unknown[]) => {
     const { stdout, stderr } = run(executable, ["check", "--file=-", "--format=json", "-v"], { input: JSON.stringify(checks) });
-    // What the verifier says at the end of each program.
+    // The verifier's last line for each program.
     return { loads: stderr.match(/^processed [0-9]+ insns/gm)!.length, checks: JSON.parse(stdout).checks };
   };
   const first = { name: "a", table: "files", where: "fd == 0", warn: 0 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The command line: what it refuses, in which words, and what help and lists say. */
+/** The command line: its errors word by word, its help and its lists. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { parse } from "csv-parse/sync";
@@ -8,7 +8,7 @@ import { FORMATS } from "../src/mod.ts";
 import { tables } from "../src/query/schema.ts";
 import { executable, Fixture, root, type Row, rows, run, taskIter } from "./support.ts";
 
-/** Wrong command lines, and what must be said of them. */
+/** Wrong command lines, and the message for each. */
 const WRONG: [string[], RegExp][] = [
   [["--formt", "json"], /unknown option '--formt' .*--format/],
   [["--formt=json"], /unknown option '--formt=json' .*--format/],

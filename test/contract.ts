@@ -20,7 +20,7 @@ const EBADF = 9;
 
 const counts = new BigUint64Array(2);
 
-/** Every step that needs an earlier one, but `done`, refuses and says which step it was. */
+/** Every step that needs an earlier step, except `done`, fails and names itself. */
 function refusesOutOfOrder(shim: Shim, it: Handle, done: readonly string[]): void {
   const steps: Record<string, () => number> = {
     load: () => shim.load(it),
@@ -90,7 +90,7 @@ function readAll(shim: Shim, it: Handle, fd: number, size: number): string {
   const decoder = new TextDecoder();
   let text = "";
   for (;;) {
-    // The array's own part of its buffer: neither its beginning nor what follows.
+    // Only the array's part of its buffer may change: neither the bytes before nor the bytes after.
     const read = shim.read(it, fd, buffer.subarray(1, size + 1), size);
     ok(read >= 0);
     if (read === 0) break;
@@ -153,7 +153,7 @@ function readsATable(shim: Shim, program: Uint8Array, pid: number): void {
   shim.free(it);
 }
 
-/** Handles are each other's strangers. */
+/** Two handles do not affect each other. */
 function holdsSeveral(shim: Shim, program: Uint8Array, pid: number): void {
   const handles = [pid, 0x7ffffff0].map((pid) => {
     const it = shim.open(program, program.length);
@@ -169,7 +169,7 @@ function holdsSeveral(shim: Shim, program: Uint8Array, pid: number): void {
   for (const it of handles) shim.free(it);
 }
 
-/** A library of another build is not called at all. */
+/** No function of a library from another build is called. */
 function refusesAnotherLayout(shim: Shim): void {
   for (const version of [LAYOUT + 1, LAYOUT - 1, 2 << 16 | LAYOUT & 0xffff, 0]) {
     const other = new Proxy(shim, {
@@ -187,7 +187,7 @@ function refusesAnotherLayout(shim: Shim): void {
   }
 }
 
-/** Checks all of it; the rows of `pid`, which must be the same in every runtime. */
+/** Runs all checks. @returns the rows of `pid`, which must be the same in every runtime */
 export function contract(pid: number): Row[] {
   for (const [name, file] of [["light.so", "files.jsonl.light"], ["libbpf.so", "files.jsonl.bounded.bpf.o"]] as const) {
     const needs = name === "libbpf.so" ? ["libz.so.1", "libelf.so.1", "libbpf.so.1"] : [];

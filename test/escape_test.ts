@@ -76,7 +76,7 @@ class Cells implements Disposable {
     });
   }
 
-  /** What each format says, read back by a reader of that format. */
+  /** Each format's output, parsed by a parser of that format. */
   read(): Record<Format, string | null> {
     return Object.fromEntries(this.#programs.map(([format, program]) => {
       const output: Uint8Array[] = [];
@@ -96,12 +96,12 @@ const CELL_MAX = (() => {
   return one!.findIndex((byte, i) => byte !== two![i]) & ~3;
 })();
 
-/** Both ways of loading, which are programs of their own. */
+/** Both ways of loading; each has programs of its own. */
 const WAYS = [[false, "light"], [true, "libbpf"]] as const;
 
 const inEveryFormat = (text: string | null) => Object.fromEntries(FORMATS.map((format) => [format, text]));
 
-/** Bytes that escaping is about come as often as all others together. */
+/** Bytes that need an escape are as frequent as all other bytes together. */
 const awkward = fc.constantFrom(
   ...[..."\"\\,\n\r\t;' {}[]/="].map(encode8),
   ...[
@@ -226,7 +226,7 @@ for (const [what, name] of Object.entries(LONG_NAMES)) {
 Deno.test("a string that is too long for its cell is cut at a character and marked", async () => {
   using folder = new TemporaryFolder();
   for (const [what, name] of Object.entries(LONG_NAMES)) {
-    if (what === "continuation bytes") continue; // no character ends in them: they are not cut
+    if (what === "continuation bytes") continue; // no character ends in these names, so nothing cuts them
     mkdirSync(`${folder.path}/deep`);
     await using deep = await DeepFolder.start(`${folder.path}/deep`, name, 1500);
     const whole = decode(deep.bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** What goes wrong around it: limits, signals, processes that come and go, large and long things, many runs at once. */
+/** Trouble from outside: limits, signals, processes that begin and end, large and long values, many runs at once. */
 
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
 import { spawn } from "node:child_process";
@@ -43,7 +43,7 @@ function bpfObjects(): Set<string> {
   }));
 }
 
-/** Waits until none is there that was not before: the kernel frees them a moment later, and others on this machine have their own. */
+/** Waits until every new object is gone: the kernel frees objects a moment later, and other programs have objects too. */
 async function nothingLeft(before: Set<string>): Promise<void> {
   let left = [...bpfObjects()].filter((object) => !before.has(object));
   for (let i = 0; i < 200 && left.length > 0; i++) {

@@ -53,7 +53,7 @@ Deno.test("jsonl rows carry the time of their snapshot, passes keep to multiples
       rows.filter(({ t }) => t === times[0]).map(({ fd }) => fd),
     );
   }
-  // Late by what the machine does, never by what passes before cost: lateness is not carried along.
+  // A pass may be late because the machine is slow, never because earlier passes were: delays do not add up.
   const offsets = times.map((time) => (Date.parse(time) - Date.parse(times[0]!)) / interval);
   ok(offsets.every((offset, i) => offset > i - 0.5), `never early: ${offsets}`);
   const single = taskIter("files", "again", "--format=jsonl").stdout;

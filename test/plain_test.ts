@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The program for default columns and no predicate says what the full one says. */
+/** The program for default columns and no predicate gives the same rows as the full program. */
 
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { FORMATS, libraries } from "../src/mod.ts";

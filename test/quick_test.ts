@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The short way through the command line means what the long one means. */
+/** The quick path through the command line gives the same query as commander. */
 
 import { deepStrictEqual as equal, ok } from "node:assert";
 import fc from "fast-check";

@@ -85,7 +85,7 @@ Deno.test("inside a pid namespace, with /proc of it or not, there are its proces
   }
 });
 
-/** Variables by which Bun would do something else; each writes, where it is obeyed, into FOLDER or standard output. */
+/** Environment variables that change what Bun does; where Bun obeys one, something appears in FOLDER or on standard output. */
 const TRAPS = (folder: string): Record<string, string> => ({
   BUN_OPTIONS: `--preload=${folder}/trap.js`,
   BUN_BE_BUN: "1",

@@ -96,7 +96,7 @@ function procInet(pid: number, name: string): Row[] {
 
 const netnsOf = (pid: number | "self"): number => statSync(`/proc/${pid}/ns/net`).ino;
 
-/** Asks until `test` holds; what the kernel does later is waited for, not timed. */
+/** Asks until `test` holds: the test waits for the kernel without a fixed time. */
 async function until<T>(ask: () => T, test: (value: T) => boolean): Promise<T> {
   for (let i = 0; i < 300; i++) {
     const value = ask();
@@ -190,7 +190,7 @@ Deno.test("tcp counts retransmissions, round trips and bytes as ss does", async 
   const { unanswered, client, listen } = fixture.facts;
   const find = (list: Row[], ino: number) => list.find((row) => row.ino === ino)!;
   await until(() => find(rows(...args), unanswered.ino).retrans, (retrans) => retrans > 0);
-  // Between two equal answers of ss nothing changed.
+  // Two equal answers of ss mean that nothing changed between them.
   const [found, witness] = await until(() => {
     const before = ssTcp(fixture.pid);
     const found = rows(...args, "--where=ino != null");

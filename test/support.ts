@@ -104,7 +104,7 @@ export class Fixture implements AsyncDisposable {
     while (!readdirSync(`/proc/${this.pid}/task`).every(waits)) await new Promise((resolve) => setTimeout(resolve, 2));
   }
 
-  /** One line to its standard input; its answer. */
+  /** Sends one line to its standard input. @returns the answer */
   tell(line: string): Promise<Row> {
     return new Promise((resolve) => {
       this.child.stdout.once("data", (data) => resolve(JSON.parse(String(data))));
@@ -120,7 +120,7 @@ export class Fixture implements AsyncDisposable {
   }
 }
 
-/** A folder that is gone afterwards. */
+/** A folder that is removed afterwards. */
 export class TemporaryFolder implements Disposable {
   readonly path = mkdtempSync(`${tmpdir()}/task-iter-test-`);
 

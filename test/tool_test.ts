@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The executable as a Unix tool: its output, its surroundings, and what it leaves behind. */
+/** The executable as a Unix tool: its output, its environment, and that it leaves nothing behind. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { spawn } from "node:child_process";
@@ -106,7 +106,7 @@ const userWith = (capabilities: string) => [
   `--ambient-caps=${capabilities}`,
 ];
 
-/** Ways to be without the privileges, and what must be said of them. */
+/** Ways to lack the privileges, and the message for each. */
 const UNPRIVILEGED: [string, string[], RegExp][] = [
   ["an ordinary user", ["--reuid=65534", "--regid=65534", "--clear-groups"], /CAP_BPF and CAP_PERFMON missing/],
   ["root without capabilities", ["--bounding-set=-all", "--inh-caps=-all"], /CAP_BPF and CAP_PERFMON missing/],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** --where and --columns in the kernel: what they keep, what they cost, what is left of them after verification. */
+/** --where and --columns in the kernel: the rows they keep, their cost, and the program's size after verification. */
 
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";

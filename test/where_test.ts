@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The language of --where: what a text means, and where it is wrong. */
+/** The language of --where: the meaning of a text, and the place of a mistake. */
 
 import { deepStrictEqual as equal, ok, throws } from "node:assert";
 import { readFileSync } from "node:fs";
@@ -257,7 +257,7 @@ Deno.test("an expression that is too large is refused at the place, with the lim
   ok(/at most 200 levels/.test(wrong("!".repeat(100_000)).message));
 });
 
-/** Parses and plans: nothing but the two errors that say what is wrong may come out. */
+/** Parses and plans; may throw only the two errors that describe a mistake. */
 function survives(where: string): void {
   try {
     plan({ table: "files", where }, "json");

@@ -11,20 +11,20 @@ import { load, type Show, stats } from "./read.ts";
 
 const NEWLINE = 10;
 
-/** What a pipe takes whole or not at all (pipe(7)). */
+/** The size that a pipe takes whole or not at all (pipe(7)). */
 const PIPE_BUF = 4096;
 
 /** Room for a small snapshot. */
 const ROOM = 256 * 1024;
 
-/** Milliseconds that a reader has after Ctrl-C to take the rest of a snapshot. */
+/** Milliseconds after Ctrl-C in which a reader may take the rest of a snapshot. */
 const GRACE = 100;
 
 const FOREVER = Infinity;
 
 /**
- * Writes a snapshot so that at any moment only whole lines are out. After a signal the rest follows as long as the reader takes
- * it, so that what ends is a whole snapshot where that is possible at all.
+ * Writes a snapshot so that at any moment the reader has whole lines only. After a signal the rest follows while the reader still
+ * reads, so that the last snapshot is whole where possible.
  *
  * @throws {Interrupted} a signal came
  * @throws {ReaderGone} a closed pipe
@@ -51,7 +51,7 @@ function deliver(output: Output, program: Program, bytes: Uint8Array, piece: num
   if (interrupted) throw new Interrupted(interrupted);
 }
 
-/** Sleeps until `time`, or until nobody is there to see what comes next. */
+/** Sleeps until `time`, or until the reader has closed the pipe. */
 function sleepUntil(program: Program, time: number): void {
   for (;;) {
     const left = time - performance.now();
@@ -82,7 +82,7 @@ class Snapshot {
     this.#length = length;
   }
 
-  /** A pass to its end: nothing of it is written before. */
+  /** Reads a pass to its end before any of it is written. */
   take(program: Program, planned: Plan, show: Show, withHeader: boolean): void {
     const encoder = new TextEncoder();
     this.#length = 0;
@@ -101,7 +101,7 @@ const seconds = (ms: number) => ms < 1000 ? `${ms}ms` : `${ms / 1000}s`;
 
 /**
  * The snapshot as a screen: its first lines, each cut by the terminal at its right edge (wrapping is off meanwhile), drawn over
- * the one before.
+ * the previous snapshot.
  */
 function screen(bytes: Uint8Array, planned: Plan, show: Show, first: boolean): Uint8Array {
   const [columns, rows] = process.stdout.getWindowSize?.() ?? [80, 24];
@@ -114,8 +114,8 @@ function screen(bytes: Uint8Array, planned: Plan, show: Show, first: boolean): U
 }
 
 /**
- * Reads `query` every `show.interval` and writes each snapshot whole. The times are multiples of the interval after the first
- * pass; one that passes while a slow pass runs is left out.
+ * Reads `query` every `show.interval` and writes each snapshot whole. A pass starts at a multiple of the interval after the
+ * first pass; a multiple that falls into a slow pass is skipped.
  *
  * @throws {Interrupted} a signal came
  * @throws as {@linkcode read}

@@ -7,8 +7,8 @@ const types = { u32: "u32", i32: "i32", bytes: "ptr", handle: "ptr", text: "cstr
 type Name = keyof Shim;
 
 /**
- * What a plain read does without: bound when the first of these is called, for a function takes 8 µs of a start. By then the file
- * at the path may be another one; the dynamic linker knows by the path alone that the library is loaded.
+ * Functions that a plain read does not call. The first call of one of them binds them all: binding takes 8 µs of a start for each
+ * function. The file at the path may have changed by then, but the dynamic linker identifies a loaded library by its path alone.
  */
 const isRare = (name: Name): boolean => {
   switch (name) {
@@ -29,7 +29,7 @@ const isRare = (name: Name): boolean => {
 
 const names = Object.keys(functions) as Name[];
 
-/** Loops, for the first map() or find() of a process takes 0.05 ms. */
+/** Loops, because the first map() or find() of a process takes 0.05 ms. */
 function bind(path: string, rare: boolean, shim: Record<string, unknown>): void {
   const symbols: Parameters<typeof dlopen>[1] = {};
   for (const name of names) {

@@ -10,12 +10,12 @@ import { cstring } from "./shim.ts";
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
-const MFD_NOEXEC_SEAL = 8; // Linux 6.3: what vm.memfd_noexec asks for; a mapping may be executable all the same
+const MFD_NOEXEC_SEAL = 8; // Linux 6.3: vm.memfd_noexec may demand this flag; the file can still be mapped as code
 const F_ADD_SEALS = 1033;
 const SEAL_EVERYTHING = 15;
 const RTLD_NOW = 2;
 
-/** The functions of libc that are called here. Bound when they are needed: a module that throws has nobody who would say why. */
+/** The functions of libc for this module, bound at the first call: no handler could report an error at module level. */
 function bindLibc() {
   try {
     return dlopen("libc.so.6", {
@@ -38,22 +38,22 @@ function bindLibc() {
 let bound: ReturnType<typeof bindLibc> | undefined;
 const libc = () => bound ??= bindLibc();
 
-/** dlopen(3), which was in a library of its own before glibc 2.34; there is one of that name still. */
+/** dlopen(3), which was in libdl.so.2 before glibc 2.34; glibc still has a library of that name. */
 const loadLibrary = (path: string) =>
   dlopen("libdl.so.2", { dlopen: { args: ["ptr", "i32"], returns: "ptr" } }).symbols.dlopen(cstring(path), RTLD_NOW);
 
-/** Ends the process without what the runtime does to end itself, 0.6 ms, where nothing is left to be written. */
+/** Ends the process at once, when all output is written: the runtime's own end takes 0.6 ms. */
 export const exit = (status: number): void => libc()._exit(status);
 
 const pathOf = (name: string) => `${import.meta.dirname}/lib/${name}`;
 
-/** What is used of Bun itself; its own types would change those of all modules. */
+/** The part of Bun that this module uses; Bun's own types would change the types of all modules. */
 declare const Bun: { file(path: string): { bytes(): Promise<Uint8Array> } };
 
-/** What {@linkcode prefetch} has read. */
+/** The files that {@linkcode prefetch} has read. */
 const fetched = new Map<string, Uint8Array>();
 
-/** Reads what `request` begins with. Otherwise {@linkcode embedded} reads by node:fs, which takes a while to load. */
+/** Reads the files that `request` needs first. Without this, {@linkcode embedded} must load node:fs to read them. */
 export async function prefetch(request: Request): Promise<void> {
   const program = programOf(request);
   const [light, bytes] = await Promise.all([Bun.file(pathOf(LIGHT)).bytes(), Bun.file(pathOf(program)).bytes()]);
@@ -63,7 +63,7 @@ export async function prefetch(request: Request): Promise<void> {
 
 const bytesOf = (name: string): Uint8Array => fetched.get(name) ?? readFileSync(pathOf(name));
 
-/** How many files in memory there have been. */
+/** Number of files made in memory so far. */
 let made = 0;
 
 /**
@@ -88,12 +88,12 @@ function withMemoryFile<T>(name: string, use: (path: string) => T): T {
     // dlopen() identifies a loaded library by its path alone, so each path has to be unique, also when a number comes again.
     return use(`/proc/self/fd/${"./".repeat(made++)}${fd}`);
   } finally {
-    libc().close(fd); // a table of open files shall not show its own reader with a deleted one
+    libc().close(fd); // so that the table of open files does not show this deleted file of its own reader
   }
 }
 
 export const embedded: Libraries = {
-  // What it needs is loaded first, so that the dynamic linker finds that by its soname and not in a folder.
+  // Loads the needed libraries first, so that the dynamic linker finds them by their soname, not in a folder.
   open(name, needs = []) {
     for (const library of needs) withMemoryFile(library, loadLibrary);
     return withMemoryFile(name, (path) => bun.open(path));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** What the running kernel is, has, and lets this process do. */
+/** The running kernel: its version, its features, and this process's rights. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 
@@ -24,7 +24,7 @@ export function before(a: string, b: string): boolean {
 /** capabilities(7) */
 const CAPABILITIES = { CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 };
 
-/** The capabilities that are needed and that this process lacks. */
+/** The needed capabilities that this process lacks. */
 export function missingCapabilities(): string[] {
   const effective = BigInt("0x" + (/^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status"))?.[1] ?? "0"));
   const has = (bit: number) => (effective >> BigInt(bit) & 1n) === 1n;
@@ -36,8 +36,8 @@ export function missingCapabilities(): string[] {
 export const hasBtf = (): boolean => existsSync("/sys/kernel/btf/vmlinux");
 
 /**
- * Tells whether this kernel's BTF has a name: of a type, a function, an enumerator. Distributions carry features back to older
- * kernels, which makes the version say less.
+ * Tells whether this kernel's BTF has a name: of a type, a function, an enumerator. Distributions backport features to older
+ * kernels, so the version alone is not enough.
  */
 export function kernelHas(): (name: string) => boolean {
   const btf = hasBtf() ? readFileSync("/sys/kernel/btf/vmlinux") : Buffer.alloc(0);
@@ -51,8 +51,8 @@ export function iterators(): (iterator: string) => boolean {
 }
 
 /**
- * Whether the kernel is locked down: "none", "integrity" or "confidentiality". The file that tells is in securityfs; where that is not
- * mounted, "unknown", unless the kernel was booted with lockdown=.
+ * Whether the kernel is locked down: "none", "integrity" or "confidentiality". The answer is a file in securityfs. Where securityfs is
+ * not mounted, the answer is "unknown", unless the kernel was booted with lockdown=.
  */
 export function lockdown(): string {
   const level = /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1];
@@ -61,5 +61,5 @@ export function lockdown(): string {
   return /(?:^|\s)lockdown=(integrity|confidentiality)(?:\s|$)/.exec(read("/proc/cmdline"))?.[1] ?? "unknown";
 }
 
-/** Whether user 0 here is another one outside: what such a namespace grants does not count for BPF. */
+/** Whether this is a user namespace with another user as its user 0: its capabilities do not count for BPF. */
 export const inUserNamespace = (): boolean => !/^(0 +0 +4294967295)?$/.test(read("/proc/self/uid_map").replace(/\s+/g, " "));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** From a request to a program in the kernel: by its loader program, or by libbpf on kernels that cannot run one. */
+/** Loads the program for a request: by its loader program, or by libbpf on kernels that cannot run one. */
 
 import { E2BIG, EMFILE, ENFILE, EOPNOTSUPP, TaskIterError } from "../errors.ts";
 import { LAYOUT } from "../query/query.ts";
@@ -9,7 +9,7 @@ import { Program } from "./program.ts";
 import { check, type Shim } from "./shim.ts";
 import { Walk } from "./walk.ts";
 
-/** What the build has made: in the executable, or in a folder. */
+/** The files that the build has made: in the executable, or in a folder. */
 export interface Libraries {
   /** Opens a library by its name; `needs` are the libraries that it needs, in the order of need. */
   open(name: string, needs?: readonly string[]): Shim;
@@ -34,7 +34,7 @@ const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
  */
 const findsThreads = (): boolean => !before(release(), "6.12");
 
-/** Whether programs can have symbols as strings, by bpf_snprintf. Without BTF the load will say what is missing. */
+/** Whether programs can write symbols to strings, by bpf_snprintf. Without BTF the load fails and says so. */
 const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() || kernelHas()("BPF_FUNC_snprintf");
 
 /**
@@ -44,7 +44,7 @@ const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() |
  */
 export function load(libraries: Libraries, request: Request): Program {
   if (request.compared !== undefined && !comparesSymbols()) {
-    // The program would find every symbol absent (bpf/engine/symbol.h), and no row.
+    // Every symbol would be absent in the program (bpf/engine/symbol.h), and no row would match.
     throw new TaskIterError(
       "configure",
       EOPNOTSUPP,
@@ -58,9 +58,9 @@ export function load(libraries: Libraries, request: Request): Program {
       if (request.narrowed && error instanceof TaskIterError && error.step === "attach" && error.errno === E2BIG) {
         return load(libraries, { ...request, narrowed: undefined });
       }
-      // Before 5.11 even EPERM may mean only that: maps count against RLIMIT_MEMLOCK, which libbpf raises.
+      // Before 5.11 maps count against RLIMIT_MEMLOCK, and EPERM may mean that the limit is reached; libbpf raises the limit.
       if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
-      // libbpf takes more descriptors, and would fail for a reason less clear.
+      // libbpf needs more descriptors, and would fail with a less clear reason.
       if (error.errno === EMFILE || error.errno === ENFILE) throw error;
     }
   }

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 
 /** A line of /proc/self/mountinfo (proc(5)). */
 export interface Mount {
-  /** What of the file system is mounted: a folder, or `net:[4026532289]` for a network namespace. */
+  /** The mounted part of the file system: a folder, or `net:[4026532289]` for a network namespace. */
   root: string;
   path: string;
   type: string;

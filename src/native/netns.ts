@@ -32,8 +32,8 @@ function mounted(): [number, string][] {
 }
 
 /**
- * A file for each network namespace that a process is in or that is mounted, in the order of their inode numbers. One that only
- * a thread besides the first, or only an open descriptor, keeps alive is not found.
+ * A file for each network namespace that a process is in or that is mounted, in the order of their inode numbers. The list
+ * lacks a namespace that only a later thread of a process, or only an open descriptor, keeps alive.
  */
 export function everyNamespace(): string[] {
   const paths = new Map<number, string>(mounted());
@@ -54,7 +54,7 @@ export function everyNamespace(): string[] {
   return [...paths].sort(([a], [b]) => a - b).map(([, path]) => path);
 }
 
-/** The file of the namespace that `--netns` names: by the number of a process, by a path, or `all`, of which the own one is the first. */
+/** The file of the namespace for `--netns PID` or `--netns PATH`; for `all`, which comes first, this process's own. */
 function namespaceFile(which: string): string {
   if (which === "all") return "/proc/self/ns/net";
   return /^[0-9]+$/.test(which) ? `/proc/${which}/ns/net` : which;

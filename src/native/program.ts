@@ -5,9 +5,9 @@ import type { Step } from "../errors.ts";
 import { check, cstring, type Handle, type Shim } from "./shim.ts";
 import type { Walk } from "./walk.ts";
 
-/** What load.ts makes. */
+/** The result of load.ts. */
 export class Program implements Disposable {
-  /** Whether the light skeleton served. */
+  /** Whether the loader program was used, not libbpf. */
   readonly light: boolean;
   /** The log of a verbose load. */
   readonly log: string;
@@ -29,7 +29,7 @@ export class Program implements Disposable {
   }
 
   /**
-   * Writes all of `bytes`, however little the descriptor takes at a time.
+   * Writes all of `bytes`, with as many writes as the descriptor needs.
    *
    * @throws {TaskIterError} a closed pipe, a full disk
    */
@@ -51,7 +51,7 @@ export class Program implements Disposable {
     this.#check("pin", this.#shim.pin(this.#handle, cstring(path)));
   }
 
-  /** From now on a signal that asks to end does not end the process: {@linkcode Program.wait} says that it came. */
+  /** From now on SIGINT, SIGTERM and SIGHUP do not end the process: {@linkcode Program.wait} reports them. */
   interrupts(): void {
     this.#check("wait", this.#shim.interrupts(this.#handle));
   }
@@ -65,7 +65,7 @@ export class Program implements Disposable {
     return { state: (["nothing", "writable", "gone"] as const)[result & 0xff]!, signal: result >> 8 };
   }
 
-  /** Bytes of the program after the verifier: what it kept of the columns and comparisons. */
+  /** Bytes of the program after verification, without the columns and comparisons that the verifier has removed. */
   get size(): number {
     return this.#shim.program_size(this.#handle);
   }

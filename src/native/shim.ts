@@ -35,7 +35,7 @@ export const functions = {
   free: { parameters: ["handle"], result: "void" },
 } as const satisfies Record<string, { parameters: readonly Type[]; result: Type }>;
 
-/** A `struct task_iter *`; what it is in JavaScript is the runtime's own affair. */
+/** A `struct task_iter *`; each runtime has its own JavaScript value for it. */
 export type Handle = { readonly handle: unique symbol };
 
 type Value<T extends Type> = T extends "u32" | "i32" ? number
@@ -59,7 +59,7 @@ export interface Runtime {
   open(path: string): Shim;
 }
 
-/** `result`, where it is not a negative errno. @throws {TaskIterError} the shim's own words for the failure of `step` */
+/** Returns `result` unless it is a negative errno. @throws {TaskIterError} the shim's message about the failure of `step` */
 export function check(shim: Shim, handle: Handle, step: Step, result: number): number {
   if (result >= 0) return result;
   throw new TaskIterError(step, -result, shim.error(handle), shim.log(handle));

@@ -17,18 +17,18 @@ export class Walk {
   readonly #shim: Shim;
   readonly #handle: Handle;
   readonly #counts = new BigUint64Array(2);
-  /** Elements and rows of the places of this pass that are done with. */
+  /** Elements and rows of this pass in the places already read. */
   #past = { walked: 0, rows: 0 };
   /** Descriptor of the one network namespace to walk. */
   #netns: number | undefined;
   readonly #everyNetns: boolean;
-  /** What a pass walks one after the other: files of network namespaces, or `undefined` for what needs none named. */
+  /** The places of a pass, in order: files of network namespaces, or `undefined` for the current namespace. */
   #places: (string | undefined)[] = [];
-  /** Which of them it is at, and the descriptor of its rows. */
+  /** The index of the current place, and the descriptor of its rows. */
   #place = 0;
   #rows = -1;
 
-  /** @throws {TaskIterError} `netns` cannot be opened or entered: that is known before any row is written */
+  /** @throws {TaskIterError} `netns` cannot be opened or entered; thrown before any row is written */
   constructor(shim: Shim, handle: Handle, netns: string | undefined) {
     this.#shim = shim;
     this.#handle = handle;
@@ -55,7 +55,7 @@ export class Walk {
     throw new TaskIterError("netns", -result, `network namespace ${path}: ${reason}`);
   }
 
-  /** A descriptor with the rows of the next place of {@linkcode Walk.begin}; -1 where it is gone. */
+  /** A descriptor with the rows of the next place; -1 where the place no longer exists. */
   #open(place: string | undefined): number {
     if (place === undefined) {
       return this.#netns === undefined
@@ -75,7 +75,7 @@ export class Walk {
     }
   }
 
-  /** Begins a pass over the table; one that is under way ends. (No generator: a runtime's first one takes 0.15 ms of a start.) */
+  /** Begins a pass over the table, and ends the current pass. (No generator: the first one takes 0.15 ms of a start.) */
   begin(): void {
     this.end();
     this.#past = { walked: 0, rows: 0 };
@@ -88,16 +88,16 @@ export class Walk {
     return this.#place === this.#places.length;
   }
 
-  /** Ends the pass where it is. */
+  /** Ends the pass early. */
   end(): void {
     this.#leave();
     this.#place = this.#places.length;
   }
 
   /**
-   * Reads on into `buffer`, behind the `used` bytes that it holds, until they are `enough` or the pass ends.
+   * Reads into `buffer` after its `used` bytes, until it holds `enough` bytes or the pass ends.
    *
-   * @returns how many bytes it holds
+   * @returns the number of bytes in the buffer
    * @throws {TaskIterError} the kernel refused the iterator, or a read failed: the pass has ended
    */
   fill(buffer: Uint8Array, used: number, enough: number): number {
@@ -110,13 +110,13 @@ export class Walk {
     }
   }
 
-  /** One read, of whatever the pass is at. @returns how many bytes */
+  /** Reads once from the current place. @returns the number of bytes */
   #readOn(buffer: Uint8Array): number {
     if (this.#rows < 0) this.#rows = this.#open(this.#places[this.#place]);
     if (this.#rows < 0) return this.#leave();
     let read = this.#read(this.#rows, buffer);
     if (read === -EOPNOTSUPP) {
-      // A walk over cgroups has no second buffer. One that came to nothing will not come further.
+      // The kernel ends a walk over cgroups after one buffer, so the next part needs a new iterator. A part without rows is the last.
       const next = check(this.#shim, this.#handle, "iter_create", this.#shim.resume(this.#handle));
       this.#shim.close(this.#rows);
       this.#rows = next;
@@ -125,7 +125,7 @@ export class Walk {
     return check(this.#shim, this.#handle, "read", read) || this.#leave();
   }
 
-  /** On to the next place. */
+  /** Goes on to the next place. */
   #leave(): 0 {
     if (this.#rows >= 0) {
       this.#past = this.progress();
@@ -139,19 +139,19 @@ export class Walk {
   #read(fd: number, buffer: Uint8Array): number {
     for (;;) {
       const read = this.#shim.read(this.#handle, fd, buffer, buffer.length);
-      // EAGAIN: a million elements in a row made no output.
+      // EAGAIN: a million elements in succession made no output.
       if (read !== -EAGAIN && read !== -EINTR) return read;
     }
   }
 
-  /** What the last pass walked and kept: elements, rows. */
+  /** The numbers of elements and rows of the last pass. */
   progress(): { walked: number; rows: number } {
     if (this.#rows < 0) return this.#past;
     this.#shim.progress(this.#handle, this.#counts);
     return { walked: this.#past.walked + Number(this.#counts[0]), rows: this.#past.rows + Number(this.#counts[1]) };
   }
 
-  /** Ends the pass, and lets go of the namespace. */
+  /** Ends the pass, and closes the namespace. */
   close(): void {
     this.end();
     if (this.#netns !== undefined) closeSync(this.#netns);

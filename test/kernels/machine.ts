@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** A machine in software that runs one of Debian's kernels with the suite as its only program. */
+/** An emulated machine that runs one of Debian's kernels, with the suite as its only program. */
 
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
@@ -110,7 +110,7 @@ export async function boot(
   const { qemu, machine, results, lines, parameters } = MACHINES[architecture];
   const files = fs.mkdtempSync(`${folder}/machine-`);
   const image = ["-kernel", kernel, "-initrd", initramfs, "-append", `console=${lines[0]} quiet panic=-1 ${parameters}`];
-  // /dev/kvm is not always what it seems; emulation works everywhere.
+  // A /dev/kvm may exist and not work; emulation works everywhere.
   const rest = [
     "-accel",
     "tcg",

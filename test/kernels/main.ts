@@ -2,8 +2,8 @@
 /**
  * The suite on Debian's kernels, 5.10 to the newest, and on this machine's: `deno task test:kernels`, or on those named. With
  * `--record` the numbers go into docs/kernels.md. With `--arm64` (`deno task test:arm64`) it is the executable and kernels for
- * arm64, on any machine, and the record is docs/arm64.md. A kernel that cannot be had, and why, is said and counted. With
- * `--within=SECONDS` what has not come to its end by then has failed. The last line is as that of `deno test`.
+ * arm64, on any machine, and the record is docs/arm64.md. A kernel that cannot be fetched is reported with the reason and
+ * counted. With `--within=SECONDS` a kernel that has not ended by then has failed. The last line is as that of `deno test`.
  */
 
 import { execFileSync, spawn } from "node:child_process";

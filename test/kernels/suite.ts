@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * What every kernel must pass: run as root by `bun run suite.js EXECUTABLE LIBRARIES`.
+ * The suite that every kernel must pass; root runs it as `bun run suite.js EXECUTABLE LIBRARIES`.
  *
  * One line of JSON for each result. Every table is loaded by each way
  * that this kernel has, in every format, with every column and the largest query, and its rows are compared between formats and

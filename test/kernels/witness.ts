@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** What other files of the kernel say about processes, files and sockets that the suite made. */
+/** Compares tables with other files of the kernel, for processes, files and sockets that the suite made. */
 
 import { dlopen, ptr } from "bun:ffi";
 import fs from "node:fs";
