@@ -2,9 +2,9 @@
 /*
  * cgroups.bpf.c -- control groups (v2), one row each
  *
- * The kernel does not go on with a walk whose rows exceeded its buffer: user space starts another, and this one passes over what
- * earlier ones have shown. A walk goes down before it goes on, and siblings are in the order of their serial numbers, so the
- * serial numbers from the root to a group say where in the walk it is, whatever has come or gone since.
+ * The kernel ends a walk when its rows fill a buffer. User space then starts another walk, which skips the groups that earlier walks
+ * have shown. A walk visits children before siblings, and siblings in the order of their serial numbers. So the serial numbers
+ * from the root to a group give the group's place in the walk, even when other groups were made or removed in between.
  */
 #include "../engine/table.h"
 #include "../subjects/cgroup.h"
@@ -21,12 +21,12 @@ TABLE(cgroups, "cgroup", "6.1", "control groups", "Control groups of the v2 hier
 
 #define CGRP_FROZEN (1 << 3)
 
-/* Not static: the compiler would make a flag a byte, which its BTF does not say, and the kernel refuses that. */
+/* Not static: the compiler would shrink a flag to a byte, its BTF would not say so, and the kernel would refuse the program. */
 
-/* Where the walk is: the serial numbers down to the group that came last. `walk_redo`: its row did not fit. */
+/* The place of the walk: the serial numbers down to the last group. `walk_redo`: the row of that group did not fit. */
 static u64 walk_serials[CGROUP_LEVELS];
 u32 walk_level, walk_redo;
-/* While a walk passes over what an earlier one has shown: the first level at which the two may differ. */
+/* While a walk skips groups that an earlier walk has shown: the first level at which the two walks may differ. */
 u32 walk_passing, walk_same;
 
 static __always_inline u32 at_level(u32 level)
@@ -34,7 +34,7 @@ static __always_inline u32 at_level(u32 level)
 	return level & (CGROUP_LEVELS - 1);
 }
 
-/* Whether an earlier walk has shown it. */
+/* Returns whether an earlier walk has shown the group. */
 static __always_inline bool is_passed(struct cgroup *cgroup)
 {
 	u64 serial = cgroup->self.serial_nr, other;
@@ -53,7 +53,7 @@ static __always_inline bool is_passed(struct cgroup *cgroup)
 	return serial == other && !(level == walk_level && walk_redo);
 }
 
-/* A list of a css_set that tasks are on, and the next one. */
+/* A list of tasks in a css_set, and the list after it. */
 enum { LIST_TASKS, LIST_MIGRATING, LIST_DYING, LISTS };
 
 static u64 procs_links, procs_link, procs_set, procs_list, procs_at;
@@ -72,8 +72,8 @@ static __always_inline void procs_first_list(u64 link)
 }
 
 /*
- * One step from task to task, list to list, set to set. Nothing keeps tasks from moving meanwhile: a task that is not of the
- * set whose list led to it means that it just moved, and the count begins anew.
+ * One step from task to task, list to list, set to set. Tasks may move to other sets meanwhile: when a list leads to a task of
+ * another set, the task has just moved, and the count starts again.
  */
 BODY(count_process)
 {
@@ -119,7 +119,7 @@ BODY(count_process)
 #define MAX_STEPS (1 << 23)
 #endif
 
-/* -1 when they moved too fast to be counted. */
+/* -1 when tasks moved too fast for a count. */
 GLOBAL s64 processes_of(u64 address)
 {
 	struct cgroup *cgroup = (void *)address;
@@ -155,7 +155,7 @@ int dump(struct bpf_iter__cgroup *ctx)
 
 	if (!cgroup)
 		return 0;
-	/* The first group of a walk; what was counted says whether it is the first walk. */
+	/* Starts a walk at its first group; without elements counted so far, this is the first walk. */
 	if (!ctx->meta->seq_num) {
 		walk_passing = progress.seq_num != ~0ull && !(query.flags & QUERY_SHARED);
 		walk_same = 0;

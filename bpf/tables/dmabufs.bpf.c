@@ -10,7 +10,7 @@
 
 TABLE(dmabufs, "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).")
 
-/* NULL cannot be read: absent. */
+/* The helper fails for NULL, so a buffer without a name has no string. */
 #define string_of(string) (bpf_probe_read_kernel_str(source, 256, string) - 1)
 
 SEC("iter/dmabuf")

@@ -11,7 +11,7 @@
 
 #define FILE_TYPES(W) W(0, ANON) W(1, FIFO) W(2, CHR) W(4, DIR) W(6, BLK) W(8, REG) W(10, LNK) W(12, SOCK)
 
-/* Protocols of INET and INET6 after the address families, which stand for the protocols of all others. */
+/* Protocols of INET and INET6 come after the address families; a family stands for the protocols of any other socket. */
 #define PROTOCOLS(W)                                                         \
 	W(1, UNIX) W(2, INET) W(10, INET6) W(15, KEY) W(16, NETLINK) W(17, PACKET) W(21, RDS) W(24, PPPOX) W(26, LLC) W(29, CAN) \
 	W(30, TIPC) W(31, BLUETOOTH) W(32, IUCV) W(33, RXRPC) W(38, ALG) W(39, NFC) W(40, VSOCK) W(41, KCM) W(42, QIPCRTR) \
@@ -55,7 +55,7 @@ static __always_inline u32 type_of(struct file *file)
 {
 	unsigned long magic = file->f_inode->i_sb->s_magic;
 
-	/* These claim to be regular files (all of them since 6.17); stat(2) hides it. */
+	/* These files claim to be regular files (all of them since 6.17); stat(2) hides that type. */
 	if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC)
 		return 0;
 	return file->f_inode->i_mode >> 12;
@@ -71,8 +71,8 @@ static __always_inline long mode_of(struct file *file)
 }
 
 /*
- * The length of the path of what has no place in a tree of files, most descriptors; 0 for what has one. bpf_d_path has these paths
- * printed, in six times as long.
+ * Writes the path of a file that is in no tree, as most descriptors are (sockets, pipes ...), and returns its length; 0 for a file in
+ * a tree. bpf_d_path would take six times as long for these paths.
  */
 GLOBAL int treeless_path(u64 magic, u64 number, u64 address)
 {
@@ -110,7 +110,7 @@ static __always_inline long descriptor_path(struct file *file)
 	return treeless_path(inode->i_sb->s_magic, inode->i_ino, ADDRESS(file->f_path.dentry)) ?: path_of(file);
 }
 
-/* Without CONFIG_KALLSYMS_ALL a table of operations has no symbol; a function in it says nearly as much. */
+/* Without CONFIG_KALLSYMS_ALL a table of operations has no symbol; the symbol of a function in the table stands for it. */
 static __always_inline int operations_of(struct file *file)
 {
 	const struct file_operations *operations = file->f_op;
@@ -128,7 +128,7 @@ static __always_inline int operations_of(struct file *file)
 
 #define O_CLOEXEC 02000000
 
-/* f_flags has no O_CLOEXEC: that is a bit of the descriptor table. */
+/* O_CLOEXEC is not in f_flags but in the descriptor table. */
 static __always_inline u32 flags_of(struct task_struct *task, struct file *file, u32 fd)
 {
 	unsigned long *bits = BPF_CORE_READ(task, files, fdt, close_on_exec), word = 0;
@@ -144,7 +144,7 @@ static __always_inline bool is_deleted(struct file *file)
 	return !file->f_inode->i_nlink || (!dentry->d_hash.pprev && dentry != dentry->d_parent);
 }
 
-/* The socket behind a descriptor, NULL where there is none: a socket's name that was opened (O_PATH) is in another file system. */
+/* The socket of a descriptor, or NULL. A socket's name opened with O_PATH is in another file system, so it has no socket. */
 static __always_inline struct sock_common *socket_of(struct file *file)
 {
 	struct sock *sk;
@@ -163,13 +163,13 @@ static __always_inline bool is_inet(u32 family)
 	return family == FAMILY_INET || family == FAMILY_INET6;
 }
 
-/* The number of a raw socket is its protocol's. */
+/* A raw socket has the number of its protocol in the place of a port. */
 static __always_inline bool has_ports(struct sock_common *sk)
 {
 	return is_inet(SOCKET_FIELD(sk, skc_family)) && BPF_CORE_READ((struct sock *)sk, sk_type) != SOCKET_RAW;
 }
 
-/* What others keep as their state is something else. */
+/* Other families store something else in the field of the state. */
 static __always_inline bool has_state(struct sock_common *sk)
 {
 	u32 family = SOCKET_FIELD(sk, skc_family);

@@ -9,7 +9,7 @@
 
 TABLE(ksyms, "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.")
 
-/* As /proc/kallsyms: of a module, an exported symbol has a capital letter. */
+/* As in /proc/kallsyms, an exported symbol of a module has a capital letter. */
 static __always_inline long type_of(struct kallsym_iter *ksym)
 {
 	u8 letter = ksym->type;
@@ -28,8 +28,8 @@ static __always_inline long module_of(struct kallsym_iter *ksym)
 }
 
 /*
- * At the end of a walk this iterator calls once more, with the last symbol instead of NULL, its module being what was asked last
- * for symbols: kprobes.
+ * At the end of a walk this iterator calls the program once more, with the last symbol instead of NULL. The symbol's module is then
+ * the last source of symbols, which is kprobes.
  */
 static u64 value_before;
 
@@ -59,6 +59,6 @@ int dump(struct bpf_iter__ksym *ctx)
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	if (seq->count == seq->size)
-		value_before = 0;	/* it did not fit, and comes again */
+		value_before = 0;	/* the row did not fit, and the kernel calls again for it */
 	return 0;
 }

@@ -28,7 +28,7 @@ DEFINE_WORDS(MAP_TYPES);
 
 #define name_of(map) (bpf_probe_read_kernel_str(source, sizeof((map)->name), (map)->name) - 1)
 
-/* Without the one that the iterator holds to the map at hand. */
+/* Without the reference that the iterator itself holds to the current map. */
 #define refcnt_of(map) ((map)->refcnt.counter - 1)
 
 SEC("iter/bpf_map")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* netlink.bpf.c -- netlink sockets, the kernel's own too */
+/* netlink.bpf.c -- netlink sockets, including the kernel's own */
 #include "../engine/table.h"
 #include "../subjects/socket.h"
 

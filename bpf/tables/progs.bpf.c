@@ -39,13 +39,13 @@ static __always_inline long tag_of(struct bpf_prog *prog)
 	return 16;
 }
 
-/* Absent for most types: a NULL pointer cannot be read. */
+/* Most types have no function: the helper fails for NULL. */
 static __always_inline long attach_func_of(struct bpf_prog_aux *aux)
 {
 	return bpf_probe_read_kernel_str(source, 512, aux->attach_func_name) - 1;
 }
 
-/* In functions of their own, out of which the compiler does not move an access that some kernels must not see. */
+/* Each is a function of its own: the compiler must not move the access into code that kernels without the field run. */
 static __noinline u32 verified_insns_5_16(struct bpf_prog_aux *aux)
 {
 	return BPF_CORE_READ(aux, verified_insns);

@@ -16,7 +16,7 @@ TABLE(routes, "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.
 #define DIRECT(pointer, field) ((pointer)->field)
 #define RTF_GATEWAY 2
 
-/* The route's own next hop, or the one of its nexthop object: of a group, as /proc does, the first. */
+/* The route's own next hop, or its nexthop object's; the first one of a group, as in /proc. */
 static __always_inline struct fib_nh_common *hop_of(struct fib6_info *route)
 {
 	struct nexthop *nexthop = route->nh;

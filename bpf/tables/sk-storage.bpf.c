@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* sk-storage.bpf.c -- what one BPF map stores for sockets, one row for each socket */
+/* sk-storage.bpf.c -- the values that one BPF map stores for sockets, one row for each socket */
 #include "../engine/table.h"
 #include "../subjects/bytes.h"
 
@@ -9,7 +9,7 @@
 
 TABLE(sk-storage, "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.")
 
-/* As in socket.h, whose other functions would be more than a light skeleton holds. A socket lies before its inode. */
+/* As in socket.h, which would bring more functions than a light skeleton can hold. The inode follows the socket in memory. */
 static __always_inline u64 inode_of(struct sock *sk)
 {
 	struct socket_alloc *both = (void *)sk->sk_socket;

@@ -2,7 +2,7 @@
 /* slabs.bpf.c -- slab caches, one row each */
 #include "../engine/table.h"
 
-/* slub.c: the order of a slab's pages above, the number of its objects below */
+/* slub.c: the order of a slab's pages in the high bits, the number of its objects in the low bits */
 #define OO_SHIFT 16
 
 #define COLUMNS(COL, MORE)                                                   \

@@ -4,7 +4,7 @@
 #include "../subjects/bytes.h"
 #include "../subjects/socket.h"
 
-/* Unix and vsock sockets have no address here: the number of their family, and no more, is in every socket. */
+/* Unix and vsock sockets have no address here; the family is the only field that every socket has. */
 #define SOCKMAP_FAMILIES(W) W(1, UNIX) W(2, INET) W(10, INET6) W(40, VSOCK)
 
 #define COLUMNS(COL, MORE)                                                   \
@@ -29,7 +29,7 @@ static __always_inline bool is_inet(struct sock *sk)
 	return family == FAMILY_INET || family == FAMILY_INET6;
 }
 
-/* A slot of a sockmap may be empty: then there is a key but no socket. */
+/* A slot of a sockmap may be empty: the element then has a key and no socket. */
 SEC("iter/sockmap")
 int dump(struct bpf_iter__sockmap *ctx)
 {

@@ -17,10 +17,10 @@ TABLE(stacks, "task", "5.8", "task stacks", "Kernel stacks of all threads.")
 
 DEFINE_WORDS(TASK_STATES);
 
-/* The stack is taken once per thread, when the first column asks for it. */
+/* The program takes the stack once per thread, when the first column needs it. */
 #define DEPTH ({ if (depth < 0) depth = frames_of(task); depth; })
 
-/* The tutorial's look: a block of lines. */
+/* A block of lines for each stack, as in the tutorial. */
 #ifdef FORMAT_TEXT
 #define WRITE_BLOCK                                                          \
 	do {                                                                 \

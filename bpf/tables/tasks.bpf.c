@@ -5,12 +5,12 @@
 #include "../subjects/file.h"
 
 /*
- * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light skeleton's is one; where
- * the kernel refuses it, libbpf loads the other, whose command lines are null.
+ * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light program is sleepable.
+ * Where the kernel refuses it, libbpf loads the other program, which has null for every command line.
  */
 #if !defined(BOUNDED_LOOPS) && !defined(PLAIN_QUERY)
 #define SLEEPABLE 1
-/* Only since 6.4 the verifier wants RCU pointers of a sleepable program locked; that kernel also brought this type. */
+/* Since 6.4 the verifier wants a sleepable program to lock RCU pointers; this type came in the same release. */
 void bpf_rcu_read_lock(void) __attribute__((section(".ksyms"), weak));
 void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 #define HAVE_RCU_LOCK bpf_core_type_exists(struct bpf_refcount___6_4)
@@ -67,13 +67,13 @@ enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
 
 #define PF_KTHREAD 0x00200000
 
-/* A kernel thread may borrow a process's memory; it is not its own. */
+/* A kernel thread may borrow a process's memory, which is not its own. */
 static __always_inline struct mm_struct *mm_of(struct task_struct *task)
 {
 	return task->flags & PF_KTHREAD ? NULL : BPF_CORE_READ(task, mm);
 }
 
-/* Where these are NULL, their fields read as 0, and the value is absent. */
+/* When one of these is NULL, its fields read as 0, and the value is absent. */
 #define MM ({ struct mm_struct *mm_ = mm_of(task); if (!mm_) ABSENT; mm_; })
 #define NSPROXY ({ struct nsproxy *nsproxy_ = BPF_CORE_READ(task, nsproxy); if (!nsproxy_) ABSENT; nsproxy_; })
 
@@ -131,8 +131,8 @@ static __always_inline u64 waits_in(struct task_struct *task)
 }
 
 /*
- * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: it keeps one type's
- * name for each of 31 hashes, and to look for another costs it half a millisecond.
+ * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: the kernel caches one type
+ * name for each of 31 hashes, and a search for another name takes half a millisecond.
  */
 static __noinline u32 pid_ns_of(struct task_struct *task)
 {
@@ -183,11 +183,11 @@ BODY(blank_nuls)
 
 	if (i * 8 >= cmdline_length)
 		return 1;
-	WORD(SOURCE(i * 8)) = word | ~((word & low) + low | word | low) >> 2;	/* 0x80 for each NUL, as a blank */
+	WORD(SOURCE(i * 8)) = word | ~((word & low) + low | word | low) >> 2;	/* 0x80 for each NUL, which is shown as a space */
 	return 0;
 }
 
-/* As /proc/PID/cmdline: when the last NUL is overwritten, a title goes on into the environment (setproctitle). */
+/* As /proc/PID/cmdline: a title that overwrites the last NUL continues into the environment (setproctitle). */
 static __always_inline long cmdline_of(struct task_struct *task)
 {
 	struct mm_struct *mm = mm_of(task);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tcp.bpf.c -- TCP sockets, also half-open connections and those in time-wait, which belong to no process */
+/* tcp.bpf.c -- TCP sockets, including half-open and time-wait connections, which belong to no process */
 #include "../engine/table.h"
 #include "../subjects/socket.h"
 
@@ -28,13 +28,13 @@ TABLE(tcp, "tcp", "5.9", "TCP sockets", "TCP sockets.")
 DEFINE_WORDS(FAMILIES);
 DEFINE_WORDS(SOCKET_STATES);
 
-/* `tcp` where it is known not to be NULL: the compiler must not add to it before, in every pass of the loop over columns. */
+/* `tcp` where it is not NULL: the compiler must not add an offset to it earlier, in every turn of the loop over columns. */
 #define FULL ({ struct tcp_sock *full = tcp; barrier_var(full); full; })
 #define TCP_SOCK (&FULL->inet_conn.icsk_inet.sk)
 #define LISTENS (sk->skc_state == STATE_LISTEN)
 #define CONNECTED (tcp && !LISTENS)
 
-/* As /proc/net/tcp and ss have it: a socket in time-wait may still be in FIN_WAIT2, a request is a connection in SYN_RECV. */
+/* As in /proc/net/tcp and ss: a socket in time-wait may have the state FIN_WAIT2, and a request has the state SYN_RECV. */
 static __always_inline u32 state_of(struct sock_common *sk)
 {
 	u32 state = sk->skc_state;
@@ -48,7 +48,7 @@ static __always_inline u32 state_of(struct sock_common *sk)
 	return timewait ? timewait->tw_sk.tw_substate : state;
 }
 
-/* Another processor may have read on since rcv_nxt was loaded: no negative number. */
+/* Another processor may have read more since the load of rcv_nxt; the result is never negative. */
 static __always_inline u32 rx_queue_of(struct tcp_sock *tcp)
 {
 	struct sock *sk = &tcp->inet_conn.icsk_inet.sk;

@@ -23,7 +23,7 @@ TABLE(udp, "udp", "5.9", "UDP sockets", "UDP sockets.")
 DEFINE_WORDS(FAMILIES);
 DEFINE_WORDS(SOCKET_STATES);
 
-/* What was read is given back in batches: forward_deficit is read already. */
+/* The kernel returns memory in batches: the bytes of forward_deficit have been read already. */
 static __always_inline u32 rx_queue_of(struct udp_sock *udp)
 {
 	return receive_bytes(&udp->inet.sk) - udp->forward_deficit;

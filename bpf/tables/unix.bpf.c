@@ -22,10 +22,10 @@ DEFINE_WORDS(UNIX_TYPES);
 DEFINE_WORDS(SOCKET_STATES);
 
 #define LISTENS (sk->__sk_common.skc_state == STATE_LISTEN)
-#define FAMILY_SIZE 2	/* of the family before a name, which the length counts */
+#define FAMILY_SIZE 2	/* bytes of the family, which the length of a name includes */
 #define NAME_MAX 108
 
-/* The name into source: a path without its NUL, or an abstract name with '@' for each NUL, as ss and /proc/net/unix show it. */
+/* Writes the name to source: a path without its NUL, or an abstract name with '@' for each NUL, as ss and /proc/net/unix do. */
 static __always_inline long path_of(struct unix_sock *un)
 {
 	struct unix_address *name = un->addr;

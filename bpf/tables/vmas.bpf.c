@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* vmas.bpf.c -- mappings of every process, one row each, as /proc/PID/maps */
+/* vmas.bpf.c -- mappings of every process, one row each, as in /proc/PID/maps */
 #define OWNER (COLUMN_BIT(pid) | COLUMN_BIT(comm))
 #include "../engine/table.h"
 #include "../subjects/task.h"
@@ -40,7 +40,7 @@ static __always_inline long literal_name(const char *text, u32 length)
 	return length;
 }
 
-/* Mappings that the kernel names itself ([vdso], [vvar] ...) have one function for it; the name is beside it. */
+/* Mappings with a name from the kernel ([vdso], [vvar] ...) share one function; the name is in the same structure. */
 static __always_inline bool is_special_mapping(struct vm_area_struct *vma)
 {
 	return symbol_of((u64)BPF_CORE_READ(vma, vm_ops, name), SYMBOL_NAME) == 20 && WORD(source) == literal_word("special_", 0, 8) &&
