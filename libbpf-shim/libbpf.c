@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* libbpf.c -- loads a program from its ELF object with libbpf, which relocates the program in this process: for Linux before 5.17 */
+/*
+ * libbpf.c -- loads a program from its ELF object with libbpf, which relocates the program in this process: for Linux before 5.17
+ */
 #include "internal.h"
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>

@@ -2,9 +2,9 @@
 /*
  * shim.h -- from a BPF program to a file descriptor with its rows
  *
- * Call open, configure, load, attach and create in this order. The library decides nothing about queries, formats or messages. A function that returns
- * an int returns a negative errno when it fails; when the function takes a handle, task_iter_error()
- * then returns a line that names the step. A NULL handle or a call out of order gives -EINVAL.
+ * Call open, configure, load, attach and create in this order. The library decides nothing about queries, formats or messages. A
+ * function that returns an int returns a negative errno when it fails; when the function takes a handle, task_iter_error() then
+ * returns a line that names the step. A NULL handle or a call out of order gives -EINVAL.
  */
 #ifndef TASK_ITER_SHIM_H
 #define TASK_ITER_SHIM_H
@@ -20,8 +20,8 @@ EXPORT __u32 task_iter_version(void);
 
 /*
  * Returns a handle for the program in the `size` bytes of a file: TABLE.FORMAT.light for light.so, TABLE.FORMAT.bounded.bpf.o for
- * libbpf.so. The function uses the bytes during this call only, and returns NULL only when memory is short. When the bytes are not
- * such a file, configure fails and the handle's error says so.
+ * libbpf.so. The function uses the bytes during this call only, and returns NULL only when memory is short. When the bytes are
+ * not such a file, configure fails and the handle's error says so.
  */
 EXPORT struct task_iter *task_iter_open(const void *program, __u32 size);
 
@@ -53,8 +53,8 @@ EXPORT int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size
 EXPORT int task_iter_close(int fd);
 
 /*
- * Writes all bytes, with as many write(2) calls as needed; waits when a non-blocking descriptor is full. Also returns -EBADF for a
- * standard descriptor that an exec would close: a runtime opens /dev/null so where the user closed a standard descriptor.
+ * Writes all bytes, with as many write(2) calls as needed; waits when a non-blocking descriptor is full. Also returns -EBADF for
+ * a standard descriptor that an exec would close: a runtime opens /dev/null so where the user closed a standard descriptor.
  */
 EXPORT int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u32 size);
 

@@ -2,8 +2,9 @@
 /*
  * kernel.h -- every kernel structure and field that task-iter reads, and nothing else
  *
- * The loader relocates the offsets (CO-RE), so the order of fields does not matter, a structure may leave fields out, and the build
- * does not depend on the build machine's kernel. A name with ___ is a flavour: the structure as an older or newer kernel has it.
+ * The loader relocates the offsets (CO-RE), so the order of fields does not matter, a structure may leave fields out, and the
+ * build does not depend on the build machine's kernel. A name with ___ is a flavour: the structure as an older or newer kernel
+ * has it.
  */
 #ifndef TASK_ITER_KERNEL_H
 #define TASK_ITER_KERNEL_H
@@ -614,8 +615,8 @@ struct vm_special_mapping {
 };
 
 /*
- * The contexts of the iterators. Programs inside the kernel source rely on these offsets, so the offsets do not change. Relocating
- * each of these types would make a load 0.4 ms longer.
+ * The contexts of the iterators. Programs inside the kernel source rely on these offsets, so the offsets do not change.
+ * Relocating each of these types would make a load 0.4 ms longer.
  */
 
 struct bpf_iter_meta {

@@ -2,8 +2,8 @@
 /*
  * row.h -- from values to the bytes of one row
  *
- * A program builds a row in row[] and hands row[] to the seq_file with one bpf_seq_write: 20 ms for 35,000 rows, against 37 ms with
- * BPF_SEQ_PRINTF. A string is first read into source[].
+ * A program builds a row in row[] and hands row[] to the seq_file with one bpf_seq_write: 20 ms for 35,000 rows, against 37 ms
+ * with BPF_SEQ_PRINTF. A string is first read into source[].
  *
  * Writers are global functions: not static, and they return a number. The verifier checks a global function once and alone,
  * however often the program calls it. The functions are weak: the compiler then assumes nothing about their results that the
@@ -69,8 +69,8 @@ char source[SOURCE_MASK + 1 + SOURCE_SPARE];
 #define SOURCE(at) (source + ((at) & SOURCE_MASK))
 
 /*
- * The value does not exist. A column's expression says ABSENT. A function cannot: one that leaves a string in source[] and returns its
- * length returns NO_STRING, or what a helper gives below 0.
+ * The value does not exist. A column's expression says ABSENT. A function cannot: one that leaves a string in source[] and
+ * returns its length returns NO_STRING, or what a helper gives below 0.
  */
 #define ABSENT ({ absent = true; 0; })
 #define NO_STRING (-1)
@@ -106,7 +106,9 @@ static __always_inline void put_literal(const char *text, u32 size)
 		put_literal(text, sizeof(text) - 1);                         \
 	} while (0)
 
-/* Returns the eight decimal digits of value < 10^8 as bytes, the first digit in the lowest byte. A division would take 20 cycles. */
+/*
+ * Returns the eight decimal digits of value < 10^8 as bytes, the first digit in the lowest byte. A division would take 20 cycles.
+ */
 static __always_inline u64 eight_digits(u64 value)
 {
 	u64 high = value * 109951163 >> 40;	/* value / 10000; exact below 4 * 10^8 */
@@ -230,7 +232,10 @@ GLOBAL int put_source(u32 length)
 #define SIXTY_FOUR(E, b) SIXTEEN(E, b), SIXTEEN(E, (b) + 16), SIXTEEN(E, (b) + 32), SIXTEEN(E, (b) + 48)
 #define EVERY_BYTE(E) { SIXTY_FOUR(E, 0), SIXTY_FOUR(E, 64), SIXTY_FOUR(E, 128), SIXTY_FOUR(E, 192) }
 
-/* Sets the high bit of each byte below / equal to a number. Bytes after the first hit may be wrong; callers need the first hit only. */
+/*
+ * Sets the high bit of each byte below / equal to a number. Bytes after the first hit may be wrong; callers need the first hit
+ * only.
+ */
 #define BELOW(word, byte) (((word) - REPEAT(byte)) & ~(word) & REPEAT(0x80))
 #define EQUAL(word, byte) BELOW((word) ^ REPEAT(byte), 1)
 

@@ -6,9 +6,9 @@
 #include "row.h"
 
 /*
- * bpf_snprintf came in 5.13. Before, only bpf_seq_printf writes symbols (%pB alone), and a program cannot read its output back. So
- * a program for these kernels writes the row of a stack in pieces, with bpf_seq_printf for each symbol. Symbols in other columns
- * are absent, and user space refuses a query that compares symbols.
+ * bpf_snprintf came in 5.13. Before, only bpf_seq_printf writes symbols (%pB alone), and a program cannot read its output back.
+ * So a program for these kernels writes the row of a stack in pieces, with bpf_seq_printf for each symbol. Symbols in other
+ * columns are absent, and user space refuses a query that compares symbols.
  */
 #ifdef BOUNDED_LOOPS
 #define HAVE_SNPRINTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_snprintf)

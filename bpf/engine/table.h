@@ -16,11 +16,12 @@
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
  *
- * The walk begins with START_WALK, or with START_TASK_WALK (task.h) where the table shows pids; then RETURN_UNLESS_KEPT leaves the
- * program when the predicate does not hold, and WRITE_ROW writes the row. The last two do not compile without the first.
+ * The walk begins with START_WALK, or with START_TASK_WALK (task.h) where the table shows pids; then RETURN_UNLESS_KEPT leaves
+ * the program when the predicate does not hold, and WRITE_ROW writes the row. The last two do not compile without the first.
  *
- * With -DPLAIN_QUERY the program knows nothing but the columns shown by default and no predicate. The verifier drops what a query does
- * not need, but only after the kernel has relocated and checked it: the programs of files and tasks load in a third of the time.
+ * With -DPLAIN_QUERY the program knows nothing but the columns shown by default and no predicate. The verifier drops what a query
+ * does not need, but only after the kernel has relocated and checked it: the programs of files and tasks load in a third of the
+ * time.
  */
 #ifndef TASK_ITER_TABLE_H
 #define TASK_ITER_TABLE_H
@@ -30,8 +31,8 @@
 #include "turn.h"
 
 /*
- * TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS. With -DDESCRIBE the preprocessor prints the table's description
- * between two marks, where scripts/generate.ts cuts it out and makes src/query/schema.gen.ts of it.
+ * TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS. With -DDESCRIBE the preprocessor prints the table's
+ * description between two marks, where scripts/generate.ts cuts it out and makes src/query/schema.gen.ts of it.
  */
 #ifdef DESCRIBE
 #define DESCRIBE_WORD(number, word) [number, #word],
@@ -67,11 +68,12 @@ struct word {
 /* --- the types of columns --- */
 
 /*
- * A type is one line: (its name in the schema; its cost; the macro that compares it, with an argument; the macro that writes its cell,
- * with an argument; the words of an enum). Costs: 0 is computed first, 1 takes long to get, 2 is costly or may fill the row.
+ * A type is one line: (its name in the schema; its cost; the macro that compares it, with an argument; the macro that writes its
+ * cell, with an argument; the words of an enum). Costs: 0 is computed first, 1 takes long to get, 2 is costly or may fill the
+ * row.
  *
- * The macros compute the column's expression once. They declare `absent`; ABSENT (row.h) in the expression sets it, and the value does
- * not matter then.
+ * The macros compute the column's expression once. They declare `absent`; ABSENT (row.h) in the expression sets it, and the value
+ * does not matter then.
  */
 #define OF_TYPE(field, type) OF_TYPE_(TYPE_##field TYPE_##type)
 #define OF_TYPE_(...) __VA_ARGS__

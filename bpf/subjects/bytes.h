@@ -28,8 +28,9 @@ static __always_inline void hide(u32 i, u32 from, u32 size)
 }
 
 /*
- * Linux 6.2 and 6.3 store no sizes: a lock takes 4 bytes, a pointer 8, any other object 16. This is a function of its own, because
- * a kernel verifies the body of a bounded loop even when nothing calls it, and kernels without these structures would refuse it.
+ * Linux 6.2 and 6.3 store no sizes: a lock takes 4 bytes, a pointer 8, any other object 16. This is a function of its own,
+ * because a kernel verifies the body of a bounded loop even when nothing calls it, and kernels without these structures would
+ * refuse it.
  */
 static __noinline int hide_field_of(u32 i)
 {

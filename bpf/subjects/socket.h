@@ -30,8 +30,8 @@ enum {
 };
 
 /*
- * Reads a field of a socket directly, where the verifier knows the pointer's type. A table that has only a socket's address defines
- * this macro to read with a helper.
+ * Reads a field of a socket directly, where the verifier knows the pointer's type. A table that has only a socket's address
+ * defines this macro to read with a helper.
  */
 #ifndef SOCKET_FIELD
 #define SOCKET_FIELD(sk, field) ((sk)->field)
@@ -175,7 +175,9 @@ static __always_inline u32 remote_port_of(struct sock_common *sk)
 
 /* --- the rest --- */
 
-/* Returns the inode number of a socket; 0 for orphans and connections not accepted yet. The inode follows the socket in memory. */
+/*
+ * Returns the inode number of a socket; 0 for orphans and connections not accepted yet. The inode follows the socket in memory.
+ */
 static __always_inline u64 socket_ino(struct socket *socket)
 {
 	return socket ? BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino) : 0;

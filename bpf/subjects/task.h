@@ -40,9 +40,9 @@ static __noinline u32 number_in_reader(struct pid *pid)
 #define NUMBER_OF(pid) ({ (void)task_walk_started; number_in_reader(pid); })
 
 /*
- * In the initial namespace these numbers are fields of the task. In another namespace helpers fetch the pointers: for each pointer
- * loaded directly out of a trusted task the verifier of 6.3 and later searches all of the kernel's types up to four times, 0.2 ms
- * each time.
+ * In the initial namespace these numbers are fields of the task. In another namespace helpers fetch the pointers: for each
+ * pointer loaded directly out of a trusted task the verifier of 6.3 and later searches all of the kernel's types up to four
+ * times, 0.2 ms each time.
  */
 #define PID_OF(task) (reader_level ? NUMBER_OF(BPF_CORE_READ(task, group_leader, thread_pid)) : ((void)task_walk_started, (task)->tgid))
 #define TID_OF(task) (reader_level ? NUMBER_OF(BPF_CORE_READ(task, thread_pid)) : ((void)task_walk_started, (task)->pid))
@@ -86,9 +86,9 @@ static __always_inline long comm_of(struct task_struct *task)
 }
 
 /*
- * A table with many rows for a task begins with the task's columns; OWNER has their bits. When the previous row belongs to the same
- * task, row[] still holds the text of these columns, up to owner_end. So no other code of such a table may write to row[], the
- * predicate included.
+ * A table with many rows for a task begins with the task's columns; OWNER has their bits. When the previous row belongs to the
+ * same task, row[] still holds the text of these columns, up to owner_end. So no other code of such a table may write to row[],
+ * the predicate included.
  */
 u64 owner, owner_ids, owner_comm[2];
 u32 owner_end;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* walked_path.h -- the path that bpf_d_path gives, for kernels before 5.12, which do not let an iterator call bpf_d_path (fs/d_path.c) */
+/*
+ * walked_path.h -- the path that bpf_d_path gives, for kernels before 5.12, which do not let an iterator call bpf_d_path
+ * (fs/d_path.c)
+ */
 #ifndef TASK_ITER_WALKED_PATH_H
 #define TASK_ITER_WALKED_PATH_H
 

@@ -2,9 +2,9 @@
 /*
  * cgroups.bpf.c -- control groups (v2), one row each
  *
- * The kernel ends a walk when its rows fill a buffer. User space then starts another walk, which skips the groups that earlier walks
- * have shown. A walk visits children before siblings, and siblings in the order of their serial numbers. So the serial numbers
- * from the root to a group give the group's place in the walk, even when other groups were made or removed in between.
+ * The kernel ends a walk when its rows fill a buffer. User space then starts another walk, which skips the groups that earlier
+ * walks have shown. A walk visits children before siblings, and siblings in the order of their serial numbers. So the serial
+ * numbers from the root to a group give the group's place in the walk, even when other groups were made or removed in between.
  */
 #include "../engine/table.h"
 #include "../subjects/cgroup.h"

@@ -71,8 +71,8 @@ static __always_inline long mode_of(struct file *file)
 }
 
 /*
- * Writes the path of a file that is in no tree, as most descriptors are (sockets, pipes ...), and returns its length; 0 for a file in
- * a tree. bpf_d_path would take six times as long for these paths.
+ * Writes the path of a file that is in no tree, as most descriptors are (sockets, pipes ...), and returns its length; 0 for a
+ * file in a tree. bpf_d_path would take six times as long for these paths.
  */
 GLOBAL int treeless_path(u64 magic, u64 number, u64 address)
 {

@@ -28,8 +28,8 @@ static __always_inline long module_of(struct kallsym_iter *ksym)
 }
 
 /*
- * At the end of a walk this iterator calls the program once more, with the last symbol instead of NULL. The symbol's module is then
- * the last source of symbols, which is kprobes.
+ * At the end of a walk this iterator calls the program once more, with the last symbol instead of NULL. The symbol's module is
+ * then the last source of symbols, which is kprobes.
  */
 static u64 value_before;
 

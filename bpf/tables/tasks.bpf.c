@@ -5,8 +5,8 @@
 #include "../subjects/file.h"
 
 /*
- * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light program is sleepable.
- * Where the kernel refuses it, libbpf loads the other program, which has null for every command line.
+ * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light program is
+ * sleepable. Where the kernel refuses it, libbpf loads the other program, which has null for every command line.
  */
 #if !defined(BOUNDED_LOOPS) && !defined(PLAIN_QUERY)
 #define SLEEPABLE 1
@@ -131,8 +131,8 @@ static __always_inline u64 waits_in(struct task_struct *task)
 }
 
 /*
- * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: the kernel caches one type
- * name for each of 31 hashes, and a search for another name takes half a millisecond.
+ * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: the kernel caches one
+ * type name for each of 31 hashes, and a search for another name takes half a millisecond.
  */
 static __noinline u32 pid_ns_of(struct task_struct *task)
 {
