@@ -32,6 +32,13 @@ export const GROUPS: Readonly<Record<FlagCommand, readonly string[]>> = {
   doctor: [""],
 };
 
+/** An option that chooses rows: the text in the help of each command that reads rows. */
+const ofRows = (read: string, check = read, pin = read): Flag["on"] => ({
+  read: ["Rows and columns:", read],
+  check: ["Rows:", check],
+  pin: ["Rows:", pin],
+});
+
 /** In the order of the help. */
 export const FLAGS: readonly Flag[] = [
   {
@@ -72,62 +79,50 @@ export const FLAGS: readonly Flag[] = [
     short: "w",
     value: "<expr>",
     quick: true,
-    on: {
-      read: ["Rows and columns:", "keep rows for which it holds, tested in the kernel"],
-      check: ["Rows:", "count rows for which it holds"],
-      pin: ["Rows:", "keep rows for which it holds"],
-    },
+    on: ofRows(
+      "keep rows for which it holds, tested in the kernel",
+      "count rows for which it holds",
+      "keep rows for which it holds",
+    ),
   },
   { long: "files", value: "[comm]", on: { read: ["Rows and columns:", "the same as: files [comm]"] } },
   {
     long: "comm",
     value: "<name>",
     quick: true,
-    on: {
-      read: ["Rows and columns:", "rows of threads of that name"],
-      check: ["Rows:", "rows of threads of that name"],
-      pin: ["Rows:", "rows of threads of that name"],
-    },
+    on: ofRows("rows of threads of that name"),
   },
   {
     long: "pid",
     value: "<pid>",
     kind: "positive",
     quick: true,
-    on: {
-      read: ["Rows and columns:", "rows of that process"],
-      check: ["Rows:", "rows of that process"],
-      pin: ["Rows:", "rows of that process"],
-    },
+    on: ofRows("rows of that process"),
   },
   {
     long: "tid",
     value: "<tid>",
     kind: "positive",
     quick: true,
-    on: {
-      read: ["Rows and columns:", "rows of that thread"],
-      check: ["Rows:", "rows of that thread"],
-      pin: ["Rows:", "rows of that thread"],
-    },
+    on: ofRows("rows of that thread"),
   },
   {
     long: "map",
     value: "<id|name>",
-    on: {
-      read: ["Rows and columns:", "the BPF map that elems, sk-storage and sockmap read"],
-      check: ["Rows:", "the BPF map whose elements are counted"],
-      pin: ["Rows:", "the BPF map whose elements are read"],
-    },
+    on: ofRows(
+      "the BPF map that elems, sk-storage and sockmap read",
+      "the BPF map whose elements are counted",
+      "the BPF map whose elements are read",
+    ),
   },
   {
     long: "netns",
     value: "<all|path|pid>",
-    on: {
-      read: ["Rows and columns:", "tcp, udp, unix, netlink: the network namespace to read, or all of them"],
-      check: ["Rows:", "tcp, udp, unix, netlink: the network namespace to count in, or all of them"],
-      pin: ["Rows:", ""], // known only to refuse it with the reason
-    },
+    on: ofRows(
+      "tcp, udp, unix, netlink: the network namespace to read, or all of them",
+      "tcp, udp, unix, netlink: the network namespace to count in, or all of them",
+      "", // known only to refuse it with the reason
+    ),
   },
   { long: "no-header", on: { read: ["Output:", "text and csv without the header line"] } },
   {
