@@ -198,7 +198,7 @@ static __always_inline void put_word(const struct word *word)
 #define COMPARE_STRING(unused, name, expression)                             \
 	s64 cell_length = (expression);                                      \
 	if (absent)                                                          \
-		cell_length = -1;                                            \
+		cell_length = NO_STRING;                                     \
 	TEST_STRING(COLUMN_##name, cell_length)
 #define WRITE_STRING(unused, name, width, expression)                        \
 	s64 cell_length = (expression);                                      \
