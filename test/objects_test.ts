@@ -71,7 +71,7 @@ Deno.test("maps gives a map's BTF, and words for types in the predicate", async 
 
 Deno.test("progs shows what bpftool and the kernel's own description of each program say", async () => {
   await using fixture = await Fixture.start("programs");
-  for (const name of ["filter", "sleeper", "lookup"]) {
+  for (const name of ["filter", "sleeper", "lookup", "caller"]) {
     const facts = fixture.facts[name];
     const expected = bpftool("prog", "show", "id", String(facts.id));
     equal(rows("progs", "--columns=all", "--where", `id == ${facts.id}`), [{

@@ -547,6 +547,8 @@ struct bpf_prog;
 
 struct bpf_prog_aux {
 	u32 id;
+	u32 func_cnt;
+	struct bpf_prog **func;
 	const char *attach_func_name;
 	u64 load_time;
 	u32 verified_insns;		/* since 5.16 */

@@ -17,7 +17,7 @@
 	COL(tag, TOKEN, 16, tag_of(prog), "Hash of its instructions, in hexadecimal digits.") \
 	COL(attach_func, STR, 24, attach_func_of(aux), "Function that a program of its type (tracing, lsm, ext ...) is for.") \
 	MORE(verified_insns, U64, 14, HAS_VERIFIED_INSNS ? verified_insns_5_16(aux) : ABSENT, "Instructions that the verifier walked (Linux 5.16).") \
-	MORE(jited_len, U64, 9, prog->jited_len, "Bytes of machine code; 0 when it is interpreted.") \
+	MORE(jited_len, U64, 9, jited_len_of(prog), "Bytes of machine code; 0 when it is interpreted.") \
 	MORE(xlated_len, U64, 10, prog->len * 8, "Bytes of BPF instructions after the verifier.") \
 	MORE(load_ns, U64, 15, aux->load_time, "When it was loaded, in ns since boot.") \
 	MORE(btf_id, U64, 6, aux->btf->id ?: ABSENT, "ID of the BTF that describes it.") \
@@ -66,6 +66,26 @@ static __noinline bool sleepable_6_9(struct bpf_prog *prog)
 static __always_inline bool is_sleepable(struct bpf_prog *prog)
 {
 	return bpf_core_field_exists(prog->sleepable) ? sleepable_6_9(prog) : sleepable_before_6_9((void *)prog->aux);
+}
+
+#define MAX_SUBPROGS 256		/* the verifier's BPF_MAX_SUBPROGS */
+
+/* A program with subprograms has the code of each in func, the main one first; its own length is that of the main one. */
+static __noinline u32 jited_len_of(struct bpf_prog *prog)
+{
+	struct bpf_prog_aux *aux = prog->aux;
+	u32 count = aux->func_cnt;
+	struct bpf_prog *func;
+	u32 sum = 0;
+
+	if (!count)
+		return prog->jited_len;
+	for (u32 i = 0; i < MAX_SUBPROGS && i < count; i++) {
+		if (bpf_probe_read_kernel(&func, sizeof(func), aux->func + i))
+			break;
+		sum += BPF_CORE_READ(func, jited_len);
+	}
+	return sum;
 }
 
 SEC("iter/bpf_prog")
