@@ -10,27 +10,52 @@
 #define LOG_SIZE (16u << 20)
 #define LAYOUT (QUERY_VERSION << 16 | (__u32)sizeof(struct query))
 
+/* The programs of an object, in the order of enum stage, and the maps whose size a query chooses. */
+#define STAGE_NAMES { "dump", "prepare", "finish" }
+enum { GROUPS, OWNERS, SIZED_MAPS };
+#define SIZED_NAMES { "groups", "owners" }
+
+/* How many entries the map has room for. */
+static inline __u32 max_entries(const struct query *query, int map)
+{
+	return (map == GROUPS ? query->groups_max : query->owners_max) ?: 1;
+}
+
+/* Whether the query needs the program. */
+static inline int needs_stage(const struct query *query, int stage)
+{
+	return stage == STAGE_DUMP || query->flags & (stage == STAGE_PREPARE ? QUERY_PREPARE : QUERY_FINISH);
+}
+
 /*
  * A program file, TABLE.FORMAT.light, begins with this, in the byte order of both architectures. The loader's instructions, the
  * loader's data and the initial value of .rodata follow, each of the size given here.
  */
 struct image {
 	__u32 magic, layout;
-	__u32 maps;			/* number of the program's maps; the next two fields are indexes of maps */
-	__u32 rodata, bss;
+	__u32 maps, programs;		/* how many the object has */
+	__u32 rodata, bss;		/* indexes of maps */
+	__u32 sized[SIZED_MAPS];	/* the same; NONE where the object has no such map */
+	__u32 stage[STAGES];		/* indexes of programs, or NONE */
 	__u32 query, progress;		/* offsets in .rodata and .bss */
 	__u32 insns_size, data_size, rodata_size, bss_size;
 	__u32 unused;			/* the next part begins at a multiple of 8 */
 };
 
+_Static_assert(sizeof(struct image) % 8 == 0, "the instructions after an image are not aligned");
+
+#define NONE (~0u)
+
 #define IMAGE_MAGIC 0x72746974	/* "titr" */
 #define IMAGE_MAX_MAPS 64
+#define IMAGE_MAX_PROGRAMS 8
 
 struct task_iter {
 	void *object;			/* for the loader only: a struct light or a bpf_object */
 	struct query *query;		/* .rodata, writable until loaded */
 	struct progress *progress;	/* .bss, once loaded */
-	int prog_fd, link_fd;		/* -1: not yet */
+	int prog_fd[STAGES], link_fd[STAGES];	/* -1: not yet, or the object has no such program */
+	int groups_fd;			/* the map `groups`, or -1 */
 	int configured;
 	int spent;			/* a load was tried: a second try is refused, and the query may be read-only */
 	char *log;			/* LOG_SIZE bytes, or NULL without a verbose load */
@@ -43,7 +68,7 @@ int fail(struct task_iter *it, const char *step, int error);
 
 /* Fills object and query from a copy of the bytes; or returns a negative errno and leaves object NULL. */
 int loader_open(struct task_iter *it, const void *bytes, size_t length);
-/* Fills prog_fd and progress, or returns a negative errno. */
+/* Fills prog_fd, groups_fd and progress, or returns a negative errno. */
 int loader_load(struct task_iter *it);
 void loader_free(struct task_iter *it);
 

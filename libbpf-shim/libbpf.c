@@ -71,16 +71,28 @@ int loader_open(struct task_iter *it, const void *bytes, size_t length)
 
 int loader_load(struct task_iter *it)
 {
-	struct bpf_program *program = bpf_object__find_program_by_name(it->object, "dump");
-	struct bpf_map *bss = bpf_object__find_map_by_name(it->object, ".bss");
+	static const char *const stages[] = STAGE_NAMES, *const sized[] = SIZED_NAMES;
+	struct bpf_map *bss = bpf_object__find_map_by_name(it->object, ".bss"), *map;
 	long offset = offset_of(it->object, ".bss", "progress");
+	struct bpf_program *programs[STAGES];
 	char *start;
 	int error;
 
-	if (!program || !bss || offset < 0)
+	for (int i = 0; i < STAGES; i++) {
+		programs[i] = bpf_object__find_program_by_name(it->object, stages[i]);
+		if (!programs[i])
+			continue;
+		bpf_program__set_autoload(programs[i], needs_stage(it->query, i));
+		if (it->log)
+			bpf_program__set_log_level(programs[i], it->log_level);
+	}
+	for (int i = 0; i < SIZED_MAPS; i++) {
+		map = bpf_object__find_map_by_name(it->object, sized[i]);
+		if (map)
+			bpf_map__set_max_entries(map, max_entries(it->query, i));
+	}
+	if (!programs[STAGE_DUMP] || !bss || offset < 0)
 		return -EINVAL;
-	if (it->log)
-		bpf_program__set_log_level(program, it->log_level);
 	print_to = it->log;
 	error = bpf_object__load(it->object);
 	print_to = NULL;
@@ -90,7 +102,10 @@ int loader_load(struct task_iter *it)
 	if (start == MAP_FAILED)
 		return -errno;
 	it->progress = (struct progress *)(start + offset);
-	it->prog_fd = bpf_program__fd(program);
+	for (int i = 0; i < STAGES; i++)
+		if (programs[i] && needs_stage(it->query, i))
+			it->prog_fd[i] = bpf_program__fd(programs[i]);
+	it->groups_fd = bpf_object__find_map_fd_by_name(it->object, sized[GROUPS]);
 	return 0;
 }
 

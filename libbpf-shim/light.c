@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <bpf/skel_internal.h>
 
-/* The loader program's input and output: its context, then a bpf_map_desc for each map, then the bpf_prog_desc of `dump`. */
+/* The loader program's input and output: its context, then a bpf_map_desc for each map, then a bpf_prog_desc for each program. */
 struct light {
 	struct image *image;
 	struct bpf_loader_ctx *ctx;
@@ -23,7 +23,7 @@ static struct bpf_map_desc *maps_of(const struct light *light)
 	return (struct bpf_map_desc *)(light->ctx + 1);
 }
 
-static const struct bpf_prog_desc *dump_of(const struct light *light)
+static const struct bpf_prog_desc *programs_of(const struct light *light)
 {
 	return (struct bpf_prog_desc *)(maps_of(light) + light->image->maps);
 }
@@ -35,7 +35,14 @@ static int is_image(const struct image *image, size_t length)
 		return 0;
 	if (length != (__u64)sizeof(*image) + image->insns_size + image->data_size + image->rodata_size)
 		return 0;
-	return image->maps <= IMAGE_MAX_MAPS && image->rodata < image->maps && image->bss < image->maps &&
+	for (int i = 0; i < STAGES; i++)
+		if (image->stage[i] >= image->programs && (i == STAGE_DUMP || image->stage[i] != NONE))
+			return 0;
+	for (int i = 0; i < SIZED_MAPS; i++)
+		if (image->sized[i] >= image->maps && image->sized[i] != NONE)
+			return 0;
+	return image->maps <= IMAGE_MAX_MAPS && image->programs <= IMAGE_MAX_PROGRAMS && image->rodata < image->maps &&
+	       image->bss < image->maps &&
 	       (__u64)image->query + sizeof(struct query) <= image->rodata_size && image->query % 8 == 0 &&
 	       (__u64)image->progress + sizeof(struct progress) <= image->bss_size;
 }
@@ -71,14 +78,15 @@ int loader_open(struct task_iter *it, const void *bytes, size_t length)
 		return -ENOMEM;
 	it->object = light;
 	light->image = malloc(length);
-	light->ctx = calloc(1, sizeof(*light->ctx) + header.maps * sizeof(struct bpf_map_desc) + sizeof(struct bpf_prog_desc));
+	light->ctx = calloc(1, sizeof(*light->ctx) + header.maps * sizeof(struct bpf_map_desc) +
+				       header.programs * sizeof(struct bpf_prog_desc));
 	if (!light->image || !light->ctx) {
 		loader_free(it);
 		it->object = NULL;
 		return -ENOMEM;
 	}
 	memcpy(light->image, bytes, length);
-	light->ctx->sz = (char *)(dump_of(light) + 1) - (char *)light->ctx;
+	light->ctx->sz = (char *)(programs_of(light) + header.programs) - (char *)light->ctx;
 	/* The loader's data hold the initial contents of the other maps. */
 	maps_of(light)[header.rodata].initial_value = (unsigned long)rodata_of(light);
 	it->query = (struct query *)(rodata_of(light) + header.query);
@@ -99,6 +107,10 @@ int loader_load(struct task_iter *it)
 	int error, tries = 100;
 	char *start;
 
+	for (int i = 0; i < SIZED_MAPS; i++)
+		if (image->sized[i] != NONE)
+			maps_of(light)[image->sized[i]].max_entries = max_entries(it->query, i);
+
 	if (it->log) {
 		light->ctx->log_level = it->log_level;
 		light->ctx->log_size = LOG_SIZE;
@@ -113,7 +125,11 @@ int loader_load(struct task_iter *it)
 	start = mmap(NULL, image->bss_size, PROT_READ | PROT_WRITE, MAP_SHARED, maps_of(light)[image->bss].map_fd, 0);
 	if (start == MAP_FAILED)
 		return -errno;
-	it->prog_fd = dump_of(light)->prog_fd;
+	for (int i = 0; i < STAGES; i++)
+		if (image->stage[i] != NONE)
+			it->prog_fd[i] = programs_of(light)[image->stage[i]].prog_fd;
+	if (image->sized[GROUPS] != NONE)
+		it->groups_fd = maps_of(light)[image->sized[GROUPS]].map_fd;
 	it->progress = (struct progress *)(start + image->progress);
 	return 0;
 }
@@ -127,7 +143,8 @@ void loader_free(struct task_iter *it)
 	if (light->image && light->ctx) {
 		for (__u32 i = 0; i < light->image->maps; i++)
 			skel_closenz(maps_of(light)[i].map_fd);
-		skel_closenz(dump_of(light)->prog_fd);
+		for (__u32 i = 0; i < light->image->programs; i++)
+			skel_closenz(programs_of(light)[i].prog_fd);
 	}
 	free(light->ctx);
 	free(light->image);

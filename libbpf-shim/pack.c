@@ -2,8 +2,8 @@
 /*
  * pack.c -- build tool: turns a BPF object into the program file that light.c loads: pack NAME OBJECT PROGRAM
  *
- * libbpf writes a loader program and its data, as for a light skeleton. This tool adds two facts from the object's BTF: the
- * index of each map, and the offsets of `query` and `progress`. NAME is the first part of the names of the program's maps.
+ * libbpf writes a loader program and its data, as for a light skeleton. This tool adds the indexes of maps and programs, and from
+ * the object's BTF the offsets of `query` and `progress`. NAME is the first part of the names of the program's maps.
  */
 #include "internal.h"
 #include <bpf/btf.h>
@@ -46,6 +46,7 @@ int main(int count, char **arguments)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options);
 	LIBBPF_OPTS(gen_loader_opts, loader);
+	static const char *const stages[] = STAGE_NAMES, *const sized[] = SIZED_NAMES;
 	struct image image = { .magic = IMAGE_MAGIC, .layout = LAYOUT };
 	struct bpf_program *program;
 	struct bpf_object *object;
@@ -62,11 +63,27 @@ int main(int count, char **arguments)
 		refuse(arguments[2]);
 	rodata = find(object, ".rodata", "query", &image.rodata, &image.query);
 	bss = find(object, ".bss", "progress", &image.bss, &image.progress);
-	bpf_object__for_each_map(map, object)
+	for (int i = 0; i < STAGES; i++)
+		image.stage[i] = NONE;
+	for (int i = 0; i < SIZED_MAPS; i++)
+		image.sized[i] = NONE;
+	bpf_object__for_each_map(map, object) {
+		for (int i = 0; i < SIZED_MAPS; i++)
+			if (!strcmp(bpf_map__name(map), sized[i]))
+				image.sized[i] = image.maps;
 		image.maps++;
-	program = bpf_object__next_program(object, NULL);
-	if (!program || strcmp(bpf_program__name(program), "dump") || bpf_object__next_program(object, program))
-		refuse("a program besides dump");
+	}
+	bpf_object__for_each_program(program, object) {
+		int i = 0;
+
+		while (i < STAGES && strcmp(bpf_program__name(program), stages[i]))
+			i++;
+		if (i == STAGES)
+			refuse(bpf_program__name(program));
+		image.stage[i] = image.programs++;
+	}
+	if (image.stage[STAGE_DUMP] == NONE || image.programs > IMAGE_MAX_PROGRAMS)
+		refuse("programs");
 	if (bpf_object__gen_loader(object, &loader) || bpf_object__load(object))
 		refuse("gen_loader");
 	initial = bpf_map__initial_value(rodata, &size);

@@ -37,7 +37,9 @@ struct task_iter *task_iter_open(const void *program, __u32 size)
 
 	if (!it)
 		return NULL;
-	it->prog_fd = it->link_fd = -1;
+	for (int i = 0; i < STAGES; i++)
+		it->prog_fd[i] = it->link_fd[i] = -1;
+	it->groups_fd = -1;
 	error = program ? loader_open(it, program, size) : -EINVAL;
 	if (error == -ENOMEM) {
 		free(it);
@@ -87,12 +89,12 @@ int task_iter_load(struct task_iter *it)
 	return error < 0 ? fail(it, "load", -error) : 0;
 }
 
-static int attach(struct task_iter *it, union bpf_iter_link_info *info)
+static int attach(struct task_iter *it, int stage, union bpf_iter_link_info *info)
 {
 	union bpf_attr attr = {};
 	int fd;
 
-	attr.link_create.prog_fd = it->prog_fd;
+	attr.link_create.prog_fd = it->prog_fd[stage];
 	attr.link_create.attach_type = BPF_TRACE_ITER;
 	if (info) {
 		attr.link_create.iter_info = (unsigned long)info;
@@ -101,9 +103,9 @@ static int attach(struct task_iter *it, union bpf_iter_link_info *info)
 	fd = sys_bpf(BPF_LINK_CREATE, &attr);
 	if (fd < 0)
 		return fail(it, "attach", errno);
-	if (it->link_fd >= 0)
-		close(it->link_fd);
-	it->link_fd = fd;
+	if (it->link_fd[stage] >= 0)
+		close(it->link_fd[stage]);
+	it->link_fd[stage] = fd;
 	return 0;
 }
 
@@ -113,7 +115,7 @@ int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id)
 	union bpf_attr attr = {};
 	int result, map;
 
-	if (!it || it->prog_fd < 0)
+	if (!it || it->prog_fd[STAGE_DUMP] < 0)
 		return fail(it, "attach", EINVAL);
 	if (map_id) {
 		attr.map_id = map_id;
@@ -121,7 +123,7 @@ int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id)
 		if (map < 0)
 			return fail(it, "map", errno);
 		info.map.map_fd = map;
-		result = attach(it, &info);
+		result = attach(it, STAGE_DUMP, &info);
 		close(map);
 		return result;
 	}
@@ -129,29 +131,50 @@ int task_iter_attach(struct task_iter *it, __u32 pid, __u32 tid, __u32 map_id)
 		info.task.tid = tid;
 	else if (pid)
 		info.task.pid = pid;
-	return attach(it, pid || tid ? &info : NULL);
+	return attach(it, STAGE_DUMP, pid || tid ? &info : NULL);
 }
 
 int task_iter_attach_cgroups(struct task_iter *it)
 {
 	union bpf_iter_link_info info = {};
 
-	if (!it || it->prog_fd < 0)
+	if (!it || it->prog_fd[STAGE_DUMP] < 0)
 		return fail(it, "attach", EINVAL);
 	info.cgroup.order = BPF_CGROUP_ITER_DESCENDANTS_PRE;
-	return attach(it, &info);
+	return attach(it, STAGE_DUMP, &info);
 }
 
-int task_iter_resume(struct task_iter *it)
+static int iter_create(struct task_iter *it, int stage)
 {
 	union bpf_attr attr = {};
 	int fd;
 
-	if (!it || it->link_fd < 0)
+	if (!it || it->link_fd[stage] < 0)
 		return fail(it, "iter_create", EINVAL);
-	attr.iter_create.link_fd = it->link_fd;
+	attr.iter_create.link_fd = it->link_fd[stage];
 	fd = sys_bpf(BPF_ITER_CREATE, &attr);
 	return fd < 0 ? fail(it, "iter_create", errno) : fd;
+}
+
+int task_iter_resume(struct task_iter *it)
+{
+	return iter_create(it, STAGE_DUMP);
+}
+
+int task_iter_stage(struct task_iter *it, __u32 stage)
+{
+	union bpf_iter_link_info info = {};
+	int error;
+
+	if (!it || stage >= STAGES || it->prog_fd[stage] < 0)
+		return fail(it, "attach", EINVAL);
+	if (it->link_fd[stage] < 0) {
+		info.map.map_fd = it->groups_fd;
+		error = attach(it, stage, stage == STAGE_FINISH ? &info : NULL);
+		if (error)
+			return error;
+	}
+	return iter_create(it, stage);
 }
 
 int task_iter_create(struct task_iter *it)
@@ -170,7 +193,7 @@ int task_iter_create_in(struct task_iter *it, __u32 netns)
 {
 	int own, fd;
 
-	if (!it || it->link_fd < 0)
+	if (!it || it->link_fd[STAGE_DUMP] < 0)
 		return fail(it, "netns", EINVAL);
 	own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (own < 0)
@@ -245,10 +268,10 @@ int task_iter_pin(struct task_iter *it, const char *path)
 {
 	union bpf_attr attr = {};
 
-	if (!it || it->link_fd < 0 || !path)
+	if (!it || it->link_fd[STAGE_DUMP] < 0 || !path)
 		return fail(it, "pin", EINVAL);
 	attr.pathname = (unsigned long)path;
-	attr.bpf_fd = it->link_fd;
+	attr.bpf_fd = it->link_fd[STAGE_DUMP];
 	return sys_bpf(BPF_OBJ_PIN, &attr) < 0 ? fail(it, "pin", errno) : 0;
 }
 
@@ -257,9 +280,9 @@ int task_iter_program_size(struct task_iter *it)
 	struct bpf_prog_info info = {};
 	union bpf_attr attr = {};
 
-	if (!it || it->prog_fd < 0)
+	if (!it || it->prog_fd[STAGE_DUMP] < 0)
 		return fail(it, "program_size", EINVAL);
-	attr.info.bpf_fd = it->prog_fd;
+	attr.info.bpf_fd = it->prog_fd[STAGE_DUMP];
 	attr.info.info_len = sizeof(info);
 	attr.info.info = (unsigned long)&info;
 	if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
@@ -281,8 +304,9 @@ void task_iter_free(struct task_iter *it)
 {
 	if (!it)
 		return;
-	if (it->link_fd >= 0)
-		close(it->link_fd);
+	for (int i = 0; i < STAGES; i++)
+		if (it->link_fd[i] >= 0)
+			close(it->link_fd[i]);
 	if (it->object)
 		loader_free(it);
 	free(it->log);

@@ -48,6 +48,14 @@ EXPORT int task_iter_create(struct task_iter *it);
 /* The same, but counting goes on. Where the kernel stopped a walk early (cgroups), the program skips the rows that were shown. */
 EXPORT int task_iter_resume(struct task_iter *it);
 
+/*
+ * A full program's object may have more than the walk of its table, which is STAGE_DUMP: a walk that runs before a pass, and an
+ * iterator over the object's map `groups` that runs after the pass. Returns a file descriptor as task_iter_create() does, and
+ * counting goes on; -EINVAL where the object has no such program.
+ */
+enum { STAGE_DUMP, STAGE_PREPARE, STAGE_FINISH, STAGES };
+EXPORT int task_iter_stage(struct task_iter *it, __u32 stage);
+
 /* read(2) and close(2) for a descriptor of create: Deno's functions accept only descriptors that Deno opened. */
 EXPORT int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size);
 EXPORT int task_iter_close(int fd);

@@ -73,6 +73,8 @@ static void check_all(struct task_iter *it, int result)
 	CHECK(task_iter_attach_cgroups(it) == result);
 	CHECK(task_iter_create(it) == result);
 	CHECK(task_iter_resume(it) == result);
+	for (__u32 stage = 0; stage <= STAGES; stage++)
+		CHECK(task_iter_stage(it, stage) == result);
 	CHECK(task_iter_create_in(it, 0) == result);
 	CHECK(task_iter_stamp(it, "\"now\"") == result);
 	CHECK(task_iter_stamp(it, NULL) == result);
@@ -130,6 +132,7 @@ static void orders(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(task_iter_attach(it, 0, 0, 0) == 0);
 	CHECK(task_iter_create_in(it, ~0u) == -EBADF);
+	CHECK(task_iter_stage(it, STAGE_PREPARE) == -EINVAL && task_iter_stage(it, ~0u) == -EINVAL);
 	CHECK(task_iter_pin(it, "/nowhere/at/all") == -ENOENT && task_iter_pin(it, "") == -ENOENT && task_iter_pin(it, NULL) == -EINVAL);
 	memset(stamp, 'x', sizeof(stamp));
 	stamp[STAMP_SIZE] = 0;

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define QUERY_VERSION 1
+#define QUERY_VERSION 2
 
 enum {
 	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
@@ -33,6 +33,8 @@ enum {
 	QUERY_BLOCKS = 1,	/* text of stacks: the block of lines of the tutorial, not columns */
 	QUERY_STAMP = 2,	/* jsonl: each object starts with "t", the time in stamp[] */
 	QUERY_SHARED = 4,	/* several readers may run the program at once (pinned) */
+	QUERY_PREPARE = 8,	/* the program `prepare` runs to its end before each pass */
+	QUERY_FINISH = 16,	/* the program `finish` runs over the map `groups` after each pass */
 };
 
 /* One comparison. Numbers: lo <= value <= hi, biased by 1 << 63 where the column is signed, so that all compare unsigned. */
@@ -52,6 +54,8 @@ struct query {
 	__u8 last;		/* the last column of a row, which text does not pad */
 	__u8 page_shift;	/* log2 of the page size; libbpf-shim fills it in */
 	__u16 cpus;		/* possible CPUs: the number of values in an element of a per-CPU map */
+	__u32 groups_max;	/* max_entries of the map `groups`; 0 counts as 1 */
+	__u32 owners_max;	/* max_entries of the map `owners`, in the same way */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };

@@ -20,6 +20,7 @@ const isRare = (name: Name): boolean => {
     case "pinned":
     case "program_size":
     case "resume":
+    case "stage":
     case "stamp":
     case "wait":
       return true;

@@ -20,11 +20,11 @@ export interface Libraries {
 /** The library that loads the programs of {@linkcode programOf}. */
 export const LIGHT = "light.so";
 
-type Question = Pick<Request, "table" | "format" | "plain" | "narrowed">;
+type Question = Pick<Request, "table" | "format" | "plain" | "narrowed" | "full">;
 
 /** The file of the program for `request`, with its loader program. */
-export const programOf = ({ table, format, plain, narrowed }: Question): string =>
-  `${table}.${format}${plain || narrowed ? ".plain" : ""}.light`;
+export const programOf = ({ table, format, plain, narrowed, full }: Question): string =>
+  `${table}.${format}${full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
 
 const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
 
@@ -88,7 +88,7 @@ function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean):
     // Before 6.1 a walk has no arguments.
     if (result === -E2BIG && !map && query === request.query) result = shim.attach(handle, 0, 0, 0);
     check(shim, handle, "attach", result);
-    return new Program(shim, handle, light, log, new Walk(shim, handle, request.netns));
+    return new Program(shim, handle, light, log, new Walk(shim, handle, request));
   } catch (error) {
     shim.free(handle);
     throw error;

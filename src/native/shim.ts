@@ -19,6 +19,7 @@ export const functions = {
   attach_cgroups: { parameters: ["handle"], result: "i32" },
   create: { parameters: ["handle"], result: "i32" },
   resume: { parameters: ["handle"], result: "i32" },
+  stage: { parameters: ["handle", "u32"], result: "i32" }, // enum stage
   read: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, void *buffer, size
   write: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, const void *bytes, size
   close: { parameters: ["i32"], result: "i32" }, // int fd

@@ -3,6 +3,7 @@
 
 import { closeSync, openSync } from "node:fs";
 import { EAGAIN, EINTR, EINVAL, EOPNOTSUPP, EPERM, TaskIterError } from "../errors.ts";
+import type { Request } from "../query/request.ts";
 import { everyNamespace, openNamespace } from "./netns.ts";
 import { check, type Handle, type Shim } from "./shim.ts";
 
@@ -11,6 +12,13 @@ import { check, type Handle, type Shim } from "./shim.ts";
  * 32 KiB buffer, the last row of each does not fit and is made again.
  */
 const READ_SIZE = 16 * 1024;
+
+/** libbpf-shim/shim.h */
+const STAGE_PREPARE = 1;
+const STAGE_FINISH = 2;
+
+/** The place of the iterator that ends a pass. It is not a path. */
+const FINISH = "";
 
 /** The passes of one loaded and attached program. */
 export class Walk {
@@ -22,16 +30,24 @@ export class Walk {
   /** Descriptor of the one network namespace to walk. */
   #netns: number | undefined;
   readonly #everyNetns: boolean;
-  /** The places of a pass, in order: files of network namespaces, or `undefined` for the current namespace. */
+  readonly #prepare: boolean;
+  readonly #finish: boolean;
+  /** The places of a pass, in order: files of network namespaces, or `undefined` for the current namespace; and FINISH. */
   #places: (string | undefined)[] = [];
   /** The index of the current place, and the descriptor of its rows. */
   #place = 0;
   #rows = -1;
 
   /** @throws {TaskIterError} `netns` cannot be opened or entered; thrown before any row is written */
-  constructor(shim: Shim, handle: Handle, netns: string | undefined) {
+  constructor(
+    shim: Shim,
+    handle: Handle,
+    { netns, prepare = false, finish = false }: Pick<Request, "netns" | "prepare" | "finish">,
+  ) {
     this.#shim = shim;
     this.#handle = handle;
+    this.#prepare = prepare;
+    this.#finish = finish;
     this.#everyNetns = netns === "all";
     if (netns === undefined) return;
     const { fd, path } = openNamespace(netns);
@@ -57,6 +73,8 @@ export class Walk {
 
   /** A descriptor with the rows of the next place; -1 where the place no longer exists. */
   #open(place: string | undefined): number {
+    if (this.#prepare && this.#place === 0) this.#runPreparation();
+    if (place === FINISH) return this.#stage(STAGE_FINISH);
     if (place === undefined) {
       return this.#netns === undefined
         ? check(this.#shim, this.#handle, "iter_create", this.#shim.create(this.#handle))
@@ -75,11 +93,26 @@ export class Walk {
     }
   }
 
+  #stage(stage: number): number {
+    return check(this.#shim, this.#handle, "iter_create", this.#shim.stage(this.#handle, stage));
+  }
+
+  /** Runs the walk that comes before a pass. That walk writes nothing. */
+  #runPreparation(): void {
+    const fd = this.#stage(STAGE_PREPARE);
+    try {
+      check(this.#shim, this.#handle, "read", this.#read(fd, new Uint8Array(1)));
+    } finally {
+      this.#shim.close(fd);
+    }
+  }
+
   /** Begins a pass over the table, and ends the current pass. (No generator: the first one takes 0.15 ms of a start.) */
   begin(): void {
     this.end();
     this.#past = { walked: 0, rows: 0 };
     this.#places = this.#everyNetns ? everyNamespace() : [undefined];
+    if (this.#finish) this.#places.push(FINISH);
     this.#place = 0;
   }
 
@@ -146,7 +179,8 @@ export class Walk {
 
   /** The numbers of elements and rows of the last pass. */
   progress(): { walked: number; rows: number } {
-    if (this.#rows < 0) return this.#past;
+    // The iterator of FINISH walks no table: the counts are those of the place before.
+    if (this.#rows < 0 || this.#places[this.#place] === FINISH) return this.#past;
     this.#shim.progress(this.#handle, this.#counts);
     return { walked: this.#past.walked + Number(this.#counts[0]), rows: this.#past.rows + Number(this.#counts[1]) };
   }

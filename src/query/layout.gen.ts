@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Generated from bpf/engine/query.h by scripts/generate.ts.
 // deno-fmt-ignore-file
-export const QUERY_VERSION = 1;
+export const QUERY_VERSION = 2;
 export const MAX_PASSES = 64;
 export const MAX_TESTS = 64;
 export const POOL_SIZE = 2048;
@@ -15,9 +15,11 @@ export const TEST_END = 8;
 export const QUERY_BLOCKS = 1;
 export const QUERY_STAMP = 2;
 export const QUERY_SHARED = 4;
+export const QUERY_PREPARE = 8;
+export const QUERY_FINISH = 16;
 /** struct test: its size and the offsets of its fields, in bytes. */
 export const test = { size: 24, lo: 0, hi: 8, offset: 16, length: 18, column: 20, flags: 21, next: 22 };
 /** struct query: its size and the offsets of its fields, in bytes. */
-export const query = { size: 4128, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, test: 536, pool: 2072 };
+export const query = { size: 4136, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, test: 544, pool: 2080 };
 /** struct progress: its size and the offsets of its fields, in bytes. */
 export const progress = { size: 104, seq_num: 0, walked: 8, rows: 16, shown: 24, stamp: 32, stamp_length: 96 };

@@ -20,6 +20,9 @@ export interface Plan {
   flags: number;
   /** Number of possible CPUs, needed by tables that read elements of per-CPU maps. */
   cpus?: number;
+  /** Room of the maps `groups` and `owners`, in entries. */
+  groupsMax?: number | undefined;
+  ownersMax?: number | undefined;
   /** The query's description for `pin --list`, cut at the end of the pool. */
   description?: string | undefined;
 }
@@ -49,6 +52,8 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.cell_max, Math.floor(LONG_STRINGS_MAX / Math.max(1, plan.long)), true);
   view.setUint8(QUERY.last, plan.columns.at(-1) ?? 0);
   view.setUint16(QUERY.cpus, plan.cpus ?? 0, true);
+  view.setUint32(QUERY.groups_max, plan.groupsMax ?? 0, true);
+  view.setUint32(QUERY.owners_max, plan.ownersMax ?? 0, true);
   const predicate = plan.predicate;
   if (plan.description !== undefined) {
     const text = new TextEncoder().encode(DESCRIPTION + plan.description);

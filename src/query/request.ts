@@ -13,6 +13,12 @@ export interface Request {
   query: Uint8Array;
   /** It asks for columns shown by default and has no predicate: a smaller program answers it. */
   plain?: boolean | undefined;
+  /** It needs what only the full program has, whose load takes longer. */
+  full?: boolean | undefined;
+  /** The full program has another walk, which runs to its end before each pass. */
+  prepare?: boolean | undefined;
+  /** The full program has an iterator over its own map of groups, which ends each pass. */
+  finish?: boolean | undefined;
   /** A column of symbols that the predicate compares, which not every kernel can. */
   compared?: string | undefined;
   /** Narrow the walk to a process or thread where the kernel can (Linux 6.1); the query's predicate must say it too. */
