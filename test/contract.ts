@@ -171,7 +171,7 @@ function holdsSeveral(shim: Shim, program: Uint8Array, pid: number): void {
 
 /** No function of a library from another build is called. */
 function refusesAnotherLayout(shim: Shim): void {
-  for (const version of [LAYOUT + 1, LAYOUT - 1, 2 << 16 | LAYOUT & 0xffff, 0]) {
+  for (const version of [LAYOUT + 1, LAYOUT - 1, LAYOUT + (1 << 16), 0]) {
     const other = new Proxy(shim, {
       get(_, name: keyof Shim) {
         if (name === "version") return () => version;
