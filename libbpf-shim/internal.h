@@ -15,6 +15,13 @@
 enum { GROUPS, OWNERS, SIZED_MAPS };
 #define SIZED_NAMES { "groups", "owners" }
 
+/* The variables in .bss that task_iter_fill() writes, in the order of FILL_*. */
+#define FILL_NAMED { "automaton", "shape", "names" }
+
+struct place {
+	__u32 at, size;			/* in .bss; a size of 0 where the object has no such variable */
+};
+
 /* How many entries the map has room for. */
 static inline __u32 max_entries(const struct query *query, int map)
 {
@@ -38,6 +45,7 @@ struct image {
 	__u32 sized[SIZED_MAPS];	/* the same; NONE where the object has no such map */
 	__u32 stage[STAGES];		/* indexes of programs, or NONE */
 	__u32 query, progress;		/* offsets in .rodata and .bss */
+	struct place fill[FILLS];
 	__u32 insns_size, data_size, rodata_size, bss_size;
 	__u32 unused;			/* the next part begins at a multiple of 8 */
 };
@@ -53,7 +61,9 @@ _Static_assert(sizeof(struct image) % 8 == 0, "the instructions after an image a
 struct task_iter {
 	void *object;			/* for the loader only: a struct light or a bpf_object */
 	struct query *query;		/* .rodata, writable until loaded */
-	struct progress *progress;	/* .bss, once loaded */
+	char *bss;			/* once loaded */
+	struct progress *progress;	/* in bss */
+	struct place fill[FILLS];
 	int prog_fd[STAGES], link_fd[STAGES];	/* -1: not yet, or the object has no such program */
 	int groups_fd;			/* the map `groups`, or -1 */
 	int configured;
@@ -68,7 +78,7 @@ int fail(struct task_iter *it, const char *step, int error);
 
 /* Fills object and query from a copy of the bytes; or returns a negative errno and leaves object NULL. */
 int loader_open(struct task_iter *it, const void *bytes, size_t length);
-/* Fills prog_fd, groups_fd and progress, or returns a negative errno. */
+/* Fills prog_fd, groups_fd, bss, progress and fill, or returns a negative errno. */
 int loader_load(struct task_iter *it);
 void loader_free(struct task_iter *it);
 

@@ -2,9 +2,7 @@
 /*
  * libbpf.c -- loads a program from its ELF object with libbpf, which relocates the program in this process: for Linux before 5.17
  */
-#include "internal.h"
-#include <bpf/btf.h>
-#include <bpf/libbpf.h>
+#include "place.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,29 +24,12 @@ static int print(enum libbpf_print_level level, const char *format, va_list argu
 	return vsnprintf(print_to + used, LOG_SIZE - used, format, arguments);
 }
 
-/* Returns the offset of the variable in its section, or -1. */
-static long offset_of(struct bpf_object *object, const char *section, const char *variable)
-{
-	const struct btf *btf = bpf_object__btf(object);
-	const struct btf_type *type = btf__type_by_id(btf, btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC));
-	const struct btf_var_secinfo *info;
-
-	if (!type)
-		return -1;
-	info = btf_var_secinfos(type);
-	for (int i = 0; i < btf_vlen(type); i++) {
-		if (!strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, info[i].type)->name_off), variable))
-			return info[i].offset;
-	}
-	return -1;
-}
-
 int loader_open(struct task_iter *it, const void *bytes, size_t length)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "task_iter");
 	struct bpf_object *object;
 	struct bpf_map *map;
-	long offset;
+	struct place place;
 	char *start;
 	size_t size;
 
@@ -59,21 +40,21 @@ int loader_open(struct task_iter *it, const void *bytes, size_t length)
 		return -errno;
 	map = bpf_object__find_map_by_name(object, ".rodata");
 	start = map ? (char *)bpf_map__initial_value(map, &size) : NULL;
-	offset = offset_of(object, ".rodata", "query");
-	if (!start || offset < 0 || offset + sizeof(struct query) > size) {
+	place = place_of(object, ".rodata", "query");
+	if (!start || place.size != sizeof(struct query) || place.at + sizeof(struct query) > size) {
 		bpf_object__close(object);
 		return -EINVAL;
 	}
 	it->object = object;
-	it->query = (struct query *)(start + offset);
+	it->query = (struct query *)(start + place.at);
 	return 0;
 }
 
 int loader_load(struct task_iter *it)
 {
-	static const char *const stages[] = STAGE_NAMES, *const sized[] = SIZED_NAMES;
+	static const char *const stages[] = STAGE_NAMES, *const sized[] = SIZED_NAMES, *const filled[] = FILL_NAMED;
 	struct bpf_map *bss = bpf_object__find_map_by_name(it->object, ".bss"), *map;
-	long offset = offset_of(it->object, ".bss", "progress");
+	struct place progress = place_of(it->object, ".bss", "progress");
 	struct bpf_program *programs[STAGES];
 	char *start;
 	int error;
@@ -91,7 +72,7 @@ int loader_load(struct task_iter *it)
 		if (map)
 			bpf_map__set_max_entries(map, max_entries(it->query, i));
 	}
-	if (!programs[STAGE_DUMP] || !bss || offset < 0)
+	if (!programs[STAGE_DUMP] || !bss || progress.size != sizeof(struct progress))
 		return -EINVAL;
 	print_to = it->log;
 	error = bpf_object__load(it->object);
@@ -101,7 +82,10 @@ int loader_load(struct task_iter *it)
 	start = mmap(NULL, bpf_map__value_size(bss), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(bss), 0);
 	if (start == MAP_FAILED)
 		return -errno;
-	it->progress = (struct progress *)(start + offset);
+	it->bss = start;
+	it->progress = (struct progress *)(start + progress.at);
+	for (int i = 0; i < FILLS; i++)
+		it->fill[i] = place_of(it->object, ".bss", filled[i]);
 	for (int i = 0; i < STAGES; i++)
 		if (programs[i] && needs_stage(it->query, i))
 			it->prog_fd[i] = bpf_program__fd(programs[i]);
@@ -113,7 +97,7 @@ void loader_free(struct task_iter *it)
 {
 	struct bpf_map *bss = bpf_object__find_map_by_name(it->object, ".bss");
 
-	if (it->progress)
-		munmap((char *)it->progress - offset_of(it->object, ".bss", "progress"), bpf_map__value_size(bss));
+	if (it->bss)
+		munmap(it->bss, bpf_map__value_size(bss));
 	bpf_object__close(it->object);
 }

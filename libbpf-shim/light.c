@@ -28,6 +28,14 @@ static const struct bpf_prog_desc *programs_of(const struct light *light)
 	return (struct bpf_prog_desc *)(maps_of(light) + light->image->maps);
 }
 
+static int are_inside(const struct image *image)
+{
+	for (int i = 0; i < FILLS; i++)
+		if ((__u64)image->fill[i].at + image->fill[i].size > image->bss_size)
+			return 0;
+	return 1;
+}
+
 /* Returns whether the `length` bytes are a whole program file with all offsets inside the file. */
 static int is_image(const struct image *image, size_t length)
 {
@@ -44,7 +52,7 @@ static int is_image(const struct image *image, size_t length)
 	return image->maps <= IMAGE_MAX_MAPS && image->programs <= IMAGE_MAX_PROGRAMS && image->rodata < image->maps &&
 	       image->bss < image->maps &&
 	       (__u64)image->query + sizeof(struct query) <= image->rodata_size && image->query % 8 == 0 &&
-	       (__u64)image->progress + sizeof(struct progress) <= image->bss_size;
+	       (__u64)image->progress + sizeof(struct progress) <= image->bss_size && are_inside(image);
 }
 
 static char *insns_of(const struct light *light)
@@ -130,7 +138,9 @@ int loader_load(struct task_iter *it)
 			it->prog_fd[i] = programs_of(light)[image->stage[i]].prog_fd;
 	if (image->sized[GROUPS] != NONE)
 		it->groups_fd = maps_of(light)[image->sized[GROUPS]].map_fd;
+	it->bss = start;
 	it->progress = (struct progress *)(start + image->progress);
+	memcpy(it->fill, image->fill, sizeof(it->fill));
 	return 0;
 }
 
@@ -138,8 +148,8 @@ void loader_free(struct task_iter *it)
 {
 	struct light *light = it->object;
 
-	if (it->progress)
-		munmap((char *)it->progress - light->image->progress, light->image->bss_size);
+	if (it->bss)
+		munmap(it->bss, light->image->bss_size);
 	if (light->image && light->ctx) {
 		for (__u32 i = 0; i < light->image->maps; i++)
 			skel_closenz(maps_of(light)[i].map_fd);

@@ -5,9 +5,7 @@
  * libbpf writes a loader program and its data, as for a light skeleton. This tool adds the indexes of maps and programs, and from
  * the object's BTF the offsets of `query` and `progress`. NAME is the first part of the names of the program's maps.
  */
-#include "internal.h"
-#include <bpf/btf.h>
-#include <bpf/libbpf.h>
+#include "place.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,17 +20,12 @@ static void refuse(const char *what)
 /* Finds the index of the map among the object's maps, and the offset of `variable` in the map. */
 static struct bpf_map *find(struct bpf_object *object, const char *section, const char *variable, __u32 *index, __u32 *offset)
 {
-	const struct btf *btf = bpf_object__btf(object);
-	const struct btf_type *type = btf__type_by_id(btf, btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC));
-	const struct btf_var_secinfo *info = type ? btf_var_secinfos(type) : NULL;
 	struct bpf_map *map, *found = bpf_object__find_map_by_name(object, section);
-	int i = 0;
+	struct place place = place_of(object, section, variable);
 
-	while (info && i < btf_vlen(type) && strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, info[i].type)->name_off), variable))
-		i++;
-	if (!found || !info || i == btf_vlen(type))
+	if (!found || !place.size)
 		refuse(variable);
-	*offset = info[i].offset;
+	*offset = place.at;
 	*index = 0;
 	bpf_object__for_each_map(map, object) {
 		if (map == found)
@@ -46,7 +39,7 @@ int main(int count, char **arguments)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options);
 	LIBBPF_OPTS(gen_loader_opts, loader);
-	static const char *const stages[] = STAGE_NAMES, *const sized[] = SIZED_NAMES;
+	static const char *const stages[] = STAGE_NAMES, *const sized[] = SIZED_NAMES, *const filled[] = FILL_NAMED;
 	struct image image = { .magic = IMAGE_MAGIC, .layout = LAYOUT };
 	struct bpf_program *program;
 	struct bpf_object *object;
@@ -73,6 +66,8 @@ int main(int count, char **arguments)
 				image.sized[i] = image.maps;
 		image.maps++;
 	}
+	for (int i = 0; i < FILLS; i++)
+		image.fill[i] = place_of(object, ".bss", filled[i]);
 	bpf_object__for_each_program(program, object) {
 		int i = 0;
 

@@ -246,6 +246,14 @@ int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u32 size)
 	return 0;
 }
 
+int task_iter_fill(struct task_iter *it, __u32 variable, const void *bytes, __u32 size)
+{
+	if (!it || !it->bss || !bytes || variable >= FILLS || size > it->fill[variable].size)
+		return fail(it, "fill", EINVAL);
+	memcpy(it->bss + it->fill[variable].at, bytes, size);
+	return 0;
+}
+
 int task_iter_stamp(struct task_iter *it, const char *text)
 {
 	if (!it || !it->progress || !text || strlen(text) >= STAMP_SIZE)

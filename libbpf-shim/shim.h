@@ -69,6 +69,13 @@ EXPORT int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u3
 /* The same for the network namespace of an open descriptor. Afterwards the calling thread is in its own namespace again. */
 EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
 
+/*
+ * Writes a variable of the loaded program, which a full program reads as data: bytes that are too many for the constant query. -EINVAL
+ * where the program has no such variable, or too small a one.
+ */
+enum { FILL_AUTOMATON, FILL_SHAPE, FILL_NAMES, FILLS };
+EXPORT int task_iter_fill(struct task_iter *it, __u32 variable, const void *bytes, __u32 size);
+
 /* Sets the time in jsonl rows: JSON text of at most 63 bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
 

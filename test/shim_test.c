@@ -73,6 +73,7 @@ static void check_all(struct task_iter *it, int result)
 	CHECK(task_iter_attach_cgroups(it) == result);
 	CHECK(task_iter_create(it) == result);
 	CHECK(task_iter_resume(it) == result);
+	CHECK(task_iter_fill(it, FILL_NAMES, "x", 1) == result);
 	for (__u32 stage = 0; stage <= STAGES; stage++)
 		CHECK(task_iter_stage(it, stage) == result);
 	CHECK(task_iter_create_in(it, 0) == result);
@@ -132,6 +133,8 @@ static void orders(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(task_iter_attach(it, 0, 0, 0) == 0);
 	CHECK(task_iter_create_in(it, ~0u) == -EBADF);
+	for (__u32 i = 0; i <= FILLS; i++)
+		CHECK(task_iter_fill(it, i, "x", 1) == -EINVAL && task_iter_fill(it, i, NULL, 0) == -EINVAL);
 	CHECK(task_iter_stage(it, STAGE_PREPARE) == -EINVAL && task_iter_stage(it, ~0u) == -EINVAL);
 	CHECK(task_iter_pin(it, "/nowhere/at/all") == -ENOENT && task_iter_pin(it, "") == -ENOENT && task_iter_pin(it, NULL) == -EINVAL);
 	memset(stamp, 'x', sizeof(stamp));

@@ -14,6 +14,7 @@ const isRare = (name: Name): boolean => {
   switch (name) {
     case "attach_cgroups":
     case "create_in":
+    case "fill":
     case "interrupts":
     case "log":
     case "pin":

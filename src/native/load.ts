@@ -3,7 +3,7 @@
 
 import { E2BIG, EMFILE, ENFILE, EOPNOTSUPP, TaskIterError } from "../errors.ts";
 import { LAYOUT } from "../query/query.ts";
-import type { Request } from "../query/request.ts";
+import { FILLED, type Request } from "../query/request.ts";
 import { before, hasBtf, kernelHas, release } from "./kernel.ts";
 import { Program } from "./program.ts";
 import { check, type Shim } from "./shim.ts";
@@ -81,6 +81,10 @@ function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean):
     const query = light && request.narrowed || request.query;
     check(shim, handle, "configure", shim.configure(handle, query, query.length, verbosity));
     check(shim, handle, "load", shim.load(handle));
+    for (const name of request.fill ? FILLED : []) {
+      const bytes = request.fill?.[name];
+      if (bytes) check(shim, handle, "configure", shim.fill(handle, FILLED.indexOf(name), bytes, bytes.length));
+    }
     const log = request.verbose ? shim.log(handle) : "";
     const map = request.map ?? 0;
     const tid = request.tid && findsThreads() ? request.tid : 0;

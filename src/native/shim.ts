@@ -24,6 +24,7 @@ export const functions = {
   write: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, const void *bytes, size
   close: { parameters: ["i32"], result: "i32" }, // int fd
   create_in: { parameters: ["handle", "u32"], result: "i32" }, // netns, a descriptor
+  fill: { parameters: ["handle", "u32", "bytes", "u32"], result: "i32" }, // variable, const void *bytes, size
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
   progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[2]
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path

@@ -5,6 +5,10 @@
 export type Format = "text" | "csv" | "json" | "jsonl";
 export const FORMATS: readonly Format[] = ["text", "csv", "json", "jsonl"];
 
+/** The variables that user space fills after a load, in the order of FILL_* in libbpf-shim/shim.h. */
+export const FILLED = ["automaton", "shape", "names"] as const;
+export type Filled = typeof FILLED[number];
+
 /** A program to load. */
 export interface Request {
   table: string;
@@ -15,6 +19,8 @@ export interface Request {
   plain?: boolean | undefined;
   /** It needs what only the full program has, whose load takes longer. */
   full?: boolean | undefined;
+  /** Data for variables of the full program. */
+  fill?: Partial<Record<Filled, Uint8Array>> | undefined;
   /** The full program has another walk, which runs to its end before each pass. */
   prepare?: boolean | undefined;
   /** The full program has an iterator over its own map of groups, which ends each pass. */
