@@ -28,6 +28,10 @@ export const foreign = (architecture: Architecture): boolean => architecture !==
 /** The folder with its libraries. */
 export const libraryFolder = (architecture: Architecture): string => `${root}build/${ARCHITECTURES[architecture].gnu}/`;
 
+/** The names of the files there that belong into an executable: libraries and programs. */
+export const embedded = (architecture: Architecture): string[] =>
+  readdirSync(libraryFolder(architecture)).filter((name) => /^(light|libbpf)\.so$|\.light$|\.bounded\.bpf\.o$/.test(name));
+
 /** Bun for an architecture: of the version that deno.json names, and as deno.lock knows it. */
 export function bunOf(architecture: Architecture): string {
   if (!foreign(architecture)) return `${root}node_modules/.bin/bun`;

@@ -316,7 +316,7 @@ Deno.test("a wait that fails, and no memory for a program, are said in words", (
   };
   equal(failing("ppoll", ""), [1, "task-iter: wait: Cannot allocate memory\n"]);
   equal(failing("eventfd2", ":when=2+"), [1, "task-iter: eventfd: Cannot allocate memory\n"]);
-  const noMemory: Libraries = { ...libraries, open: (name, needs) => ({ ...libraries.open(name, needs), open: () => null }) };
+  const noMemory: Libraries = { ...libraries, open: (name) => ({ ...libraries.open(name), open: () => null }) };
   throws(() => load(noMemory, plan({ table: "files" }, "csv").request), { step: "open", message: "no memory" });
 });
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** How the house is built: who imports whom, and the C library as TypeScript declares it. */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert";
-import { globSync, readFileSync } from "node:fs";
+import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
+import { globSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { checkGlibc, checkSize } from "../scripts/promises.ts";
 import { functions, type Type } from "../src/native/shim.ts";
-import { fixtureProgram, root, run, TemporaryFolder } from "./support.ts";
+import { executable, fixtureProgram, root, run, TemporaryFolder } from "./support.ts";
 
 /** The modules of src that each module of src imports, for values or types. */
 const imports = new Map(
@@ -73,11 +74,37 @@ Deno.test("shim.ts declares the functions of shim.h, with their parameters and r
   equal(Object.fromEntries(declared), functions);
 });
 
-Deno.test("the library of light programs needs no newer glibc than Bun does", () => {
-  const folder = `${root}build/${Deno.build.arch}/`;
-  const { stdout } = run("objdump", ["-T", `${folder}light.so`]);
-  const versions = [...stdout.matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
-  equal(Math.max(...versions), 17);
+/** A library of its own from lines of C. */
+function library(folder: string, source: string, ...options: string[]): string {
+  const file = `${folder}/library.so`;
+  const { status, stderr } = run("clang-19", ["-shared", "-fPIC", "-x", "c", "-", "-o", file, ...options], { input: source });
+  equal(status, 0, stderr);
+  return file;
+}
+
+Deno.test("the executable and its libraries run with glibc 2.17, and the build fails for a file that does not", () => {
+  using folder = new TemporaryFolder();
+  const libraries = `${root}build/${Deno.build.arch}/`;
+  for (const file of [executable, `${libraries}light.so`, `${libraries}libbpf.so`]) checkGlibc(file);
+  checkGlibc(library(folder.path, "int getpid(void); int f(void) { return getpid(); }"));
+  throws(
+    () => checkGlibc(library(folder.path, "int memfd_create(const char *, int); int f(void) { return memfd_create(0, 0); }")),
+    /^Error: library.so needs GLIBC_2.27, newer than glibc 2.17$/,
+  );
+  throws(
+    () => checkGlibc(library(folder.path, "", "-Wl,--no-as-needed", "-lelf")),
+    /needs libelf.so.1, which is not a library of glibc$/,
+  );
+});
+
+Deno.test("the executable is at most a tenth larger than Bun's own, and the build fails for a larger one", () => {
+  using folder = new TemporaryFolder();
+  const bun = `${root}node_modules/.bin/bun`;
+  checkSize(executable, bun);
+  const large = `${folder.path}/large`;
+  writeFileSync(large, "");
+  truncateSync(large, Math.ceil(statSync(bun).size * 1.11));
+  throws(() => checkSize(large, bun), /^Error: large is 1.110 times as large as Bun's own executable, more than 1.1$/);
 });
 
 /** The table that CONTRIBUTING.md writes as an example. */

@@ -166,8 +166,8 @@ function explain({ check, rows }: { check: Check; rows: number }, state: State):
 export function perform(libraries: Libraries, checks: readonly Check[], verbose = false): Outcome[] {
   const opened = new Map<string, Shim>();
   const once: Libraries = {
-    open(name, needs) {
-      const shim = opened.get(name) ?? libraries.open(name, needs);
+    open(name) {
+      const shim = opened.get(name) ?? libraries.open(name);
       opened.set(name, shim);
       return shim;
     },

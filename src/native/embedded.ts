@@ -13,13 +13,15 @@ const MFD_ALLOW_SEALING = 2;
 const MFD_NOEXEC_SEAL = 8; // Linux 6.3: vm.memfd_noexec may demand this flag; the file can still be mapped as code
 const F_ADD_SEALS = 1033;
 const SEAL_EVERYTHING = 15;
-const RTLD_NOW = 2;
+
+/** memfd_create(2). The function of that name came in glibc 2.27. */
+const SYS_MEMFD_CREATE = process.arch === "arm64" ? 279 : 319;
 
 /** The functions of libc for this module, bound at the first call: no handler could report an error at module level. */
 function bindLibc() {
   try {
     return dlopen("libc.so.6", {
-      memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+      syscall: { args: ["i64", "ptr", "u32"], returns: "i32" },
       write: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
       fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
       close: { args: ["i32"], returns: "i32" },
@@ -38,17 +40,16 @@ function bindLibc() {
 let bound: ReturnType<typeof bindLibc> | undefined;
 const libc = () => bound ??= bindLibc();
 
-/** dlopen(3), which was in libdl.so.2 before glibc 2.34; glibc still has a library of that name. */
-const loadLibrary = (path: string) =>
-  dlopen("libdl.so.2", { dlopen: { args: ["ptr", "i32"], returns: "ptr" } }).symbols.dlopen(cstring(path), RTLD_NOW);
-
 /** Ends the process at once, when all output is written: the runtime's own end takes 0.6 ms. */
 export const exit = (status: number): void => libc()._exit(status);
 
-const pathOf = (name: string) => `${import.meta.dirname}/lib/${name}`;
+const pathOf = (name: string) => `${import.meta.dirname}/lib/${name}.zst`;
 
 /** The part of Bun that this module uses; Bun's own types would change the types of all modules. */
-declare const Bun: { file(path: string): { bytes(): Promise<Uint8Array> } };
+declare const Bun: {
+  file(path: string): { bytes(): Promise<Uint8Array> };
+  zstdDecompressSync(bytes: Uint8Array): Uint8Array;
+};
 
 /** The files that {@linkcode prefetch} has read. */
 const fetched = new Map<string, Uint8Array>();
@@ -57,11 +58,11 @@ const fetched = new Map<string, Uint8Array>();
 export async function prefetch(request: Request): Promise<void> {
   const program = programOf(request);
   const [light, bytes] = await Promise.all([Bun.file(pathOf(LIGHT)).bytes(), Bun.file(pathOf(program)).bytes()]);
-  fetched.set(LIGHT, light);
-  fetched.set(program, bytes);
+  fetched.set(LIGHT, Bun.zstdDecompressSync(light));
+  fetched.set(program, Bun.zstdDecompressSync(bytes));
 }
 
-const bytesOf = (name: string): Uint8Array => fetched.get(name) ?? readFileSync(pathOf(name));
+const bytesOf = (name: string): Uint8Array => fetched.get(name) ?? Bun.zstdDecompressSync(readFileSync(pathOf(name)));
 
 /** Number of files made in memory so far. */
 let made = 0;
@@ -75,8 +76,8 @@ let made = 0;
 function withMemoryFile<T>(name: string, use: (path: string) => T): T {
   const bytes = bytesOf(name);
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  let fd = libc().memfd_create(cstring(name), flags | MFD_NOEXEC_SEAL);
-  if (fd < 0) fd = libc().memfd_create(cstring(name), flags);
+  let fd = libc().syscall(SYS_MEMFD_CREATE, cstring(name), flags | MFD_NOEXEC_SEAL);
+  if (fd < 0) fd = libc().syscall(SYS_MEMFD_CREATE, cstring(name), flags);
   if (fd < 0) throw new Error("cannot make a file in memory (memfd_create): too many open files (ulimit -n), or no memory");
   try {
     for (let at = 0; at < bytes.length;) {
@@ -93,10 +94,6 @@ function withMemoryFile<T>(name: string, use: (path: string) => T): T {
 }
 
 export const embedded: Libraries = {
-  // Loads the needed libraries first, so that the dynamic linker finds them by their soname, not in a folder.
-  open(name, needs = []) {
-    for (const library of needs) withMemoryFile(library, loadLibrary);
-    return withMemoryFile(name, (path) => bun.open(path));
-  },
+  open: (name) => withMemoryFile(name, (path) => bun.open(path)),
   program: bytesOf,
 };

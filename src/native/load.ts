@@ -11,8 +11,8 @@ import { Walk } from "./walk.ts";
 
 /** The files that the build has made: in the executable, or in a folder. */
 export interface Libraries {
-  /** Opens a library by its name; `needs` are the libraries that it needs, in the order of need. */
-  open(name: string, needs?: readonly string[]): Shim;
+  /** Opens a library by its name. */
+  open(name: string): Shim;
   /** The bytes of a program, by the name of its file. */
   program(name: string): Uint8Array;
 }
@@ -25,8 +25,6 @@ type Question = Pick<Request, "table" | "format" | "plain" | "narrowed" | "full"
 /** The file of the program for `request`, with its loader program. */
 export const programOf = ({ table, format, plain, narrowed, full }: Question): string =>
   `${table}.${format}${full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
-
-const NEEDED_BY_LIBBPF = ["libz.so.1", "libelf.so.1", "libbpf.so.1"];
 
 /**
  * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
@@ -65,7 +63,7 @@ export function load(libraries: Libraries, request: Request): Program {
     }
   }
   const bounded = libraries.program(`${request.table}.${request.format}.bounded.bpf.o`);
-  return start(libraries.open("libbpf.so", NEEDED_BY_LIBBPF), bounded, request, false);
+  return start(libraries.open("libbpf.so"), bounded, request, false);
 }
 
 function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean): Program {

@@ -4,7 +4,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import { basename, dirname } from "node:path";
-import { type Architecture, ARCHITECTURES, bunOf, foreign, libraryFolder } from "../../scripts/architecture.ts";
+import { type Architecture, ARCHITECTURES, bunOf, embedded, foreign, libraryFolder } from "../../scripts/architecture.ts";
 import { unpacked } from "../../scripts/debian.ts";
 
 /** QEMU's machines. Each has two serial lines: the kernel's console, and what the suite says. */
@@ -76,9 +76,7 @@ export function initramfs(folder: string, architecture: Architecture, executable
   copy(executable, "/task-iter");
   copy(suite, "/suite.js");
   copy(bunOf(architecture), "/bun");
-  for (const name of fs.readdirSync(libraries)) {
-    if (/^(light|libbpf)\.so$|\.so\.1$|\.light$|\.bounded\.bpf\.o$/.test(name)) copy(libraries + name, `/lib/task-iter/${name}`);
-  }
+  for (const name of embedded(architecture)) copy(libraries + name, `/lib/task-iter/${name}`);
   for (const [there, here] of needed(executable, gnu)) copy(here, there);
   fs.writeFileSync(`${root}/init`, init(MACHINES[architecture].lines), { mode: 0o755 });
   const names = execFileSync("find", ["."], { cwd: root });

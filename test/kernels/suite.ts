@@ -7,7 +7,6 @@
  * with what /proc says of processes, files and sockets that the suite itself makes.
  */
 
-import { dlopen } from "bun:ffi";
 import { spawn, spawnSync, type SpawnSyncOptionsWithStringEncoding } from "node:child_process";
 import dgram from "node:dgram";
 import fs from "node:fs";
@@ -17,7 +16,6 @@ import { bun } from "../../src/native/bun.ts";
 import type { Format } from "../../src/query/request.ts";
 import { type Libraries, load as loadProgram } from "../../src/native/load.ts";
 import { TaskIterError } from "../../src/errors.ts";
-import { cstring } from "../../src/native/shim.ts";
 import { plan, type Query } from "../../src/query/plan.ts";
 import { MAX_TESTS } from "../../src/query/layout.gen.ts";
 import { type Column, type Table, tables } from "../../src/query/schema.ts";
@@ -67,13 +65,7 @@ function holds(condition: boolean, what: string): asserts condition {
 }
 
 const libraries: Libraries = {
-  open(name, needs = []) {
-    if (needs.length > 0) {
-      const { symbols: libc } = dlopen("libc.so.6", { dlopen: { args: ["ptr", "i32"], returns: "ptr" } });
-      for (const library of needs) libc.dlopen(cstring(`${folder}/${library}`), 2);
-    }
-    return bun.open(`${folder}/${name}`);
-  },
+  open: (name) => bun.open(`${folder}/${name}`),
   program: (name) => fs.readFileSync(`${folder}/${name}`),
 };
 
