@@ -34,7 +34,9 @@ function describe(file: string): Description {
   const [name, iterator, since, plural, doc, columns] = description;
   for (const column of columns) {
     column[1] = column[1] === 1; // C's true and false are macros
-    column[5] ??= [];
+    // The words of an enum, and whether only the full program has the column.
+    const words = Array.isArray(column[5]) ? column[5] : [];
+    column.splice(5, 2, words, ...column[6] === 1 ? [true] : []);
   }
   return [name, iterator, since, plural, doc, columns];
 }
@@ -53,7 +55,7 @@ function schema(): string {
     `/** How a column's value is written, and what it may be compared with. */`,
     `export type ColumnType = ${types.map((type) => JSON.stringify(type)).join(" | ")};`,
     "",
-    "type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[]];",
+    "type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[], true?];",
     "export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [",
   ];
   for (const [name, iterator, since, plural, doc, columns] of descriptions) {

@@ -15,6 +15,7 @@
  *	SYMBOL		a kernel symbol, in the same way
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
+ *	FULL(TYPE)	a column that only the full program has, because each load would pay for its types and functions
  *
  * The walk begins with START_WALK, or with START_TASK_WALK (task.h) where the table shows pids; then RETURN_UNLESS_KEPT leaves
  * the program when the predicate does not hold, and WRITE_ROW writes the row. The last two do not compile without the first.
@@ -244,6 +245,18 @@ static __always_inline void put_word(const struct word *word)
 	put_bytes(cell_address, row_len + query.cell_max);                   \
 	PUT_QUOTE;                                                           \
 	CELL_END(name, width);
+
+/* A column that only the full program has: in the others nothing asks for it, and its expression is not compiled. */
+#ifdef DESCRIBE
+#define TYPE_FULL(type) DESCRIBE_FULL TYPE_##type
+#define DESCRIBE_FULL(name, cost, compare, compare_with, write, write_with, ...) \
+	(name, cost, compare, compare_with, write, write_with, __VA_ARGS__, 1)
+#elif defined(FULL_QUERY)
+#define TYPE_FULL(type) TYPE_##type
+#else
+#define TYPE_FULL(type) ("", 0, NOTHING, 0, NOTHING, 0, 0)
+#define NOTHING(...)
+#endif
 
 /* --- the predicate --- */
 

@@ -167,6 +167,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
       compared: predicate?.tests.map(({ column }) => table.columns[column]!)
         .find(({ type }) => type === "symbol" || type === "frames")?.name,
       plain: !predicate && isPlain,
+      full: [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full),
       pid,
       narrowed: pid !== undefined && predicate!.tests.length === 1 && isPlain
         ? encode({ ...constant, predicate: undefined })

@@ -5,7 +5,7 @@
 /** How a column's value is written, and what it may be compared with. */
 export type ColumnType = "boolean" | "enum" | "frames" | "hex" | "long" | "number" | "signed" | "string" | "symbol";
 
-type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[]];
+type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[], true?];
 export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [
   ["cgroups", "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.", () => [
     ["id",true,10,"ID: the inode number of its folder.","number",[]],

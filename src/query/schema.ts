@@ -16,6 +16,8 @@ export interface Column {
   type: ColumnType;
   /** The words of an enum, each with its number. */
   words: readonly (readonly [number, string])[];
+  /** Only the full program has it. */
+  full?: true | undefined;
 }
 
 export interface Table {
@@ -40,7 +42,15 @@ export const tables: readonly Table[] = generated.map(([name, iterator, since, p
     plural,
     doc,
     get columns() {
-      return made ??= columns().map(([name, shown, width, doc, type, words]) => ({ name, shown, width, doc, type, words }));
+      return made ??= columns().map(([name, shown, width, doc, type, words, full]) => ({
+        name,
+        shown,
+        width,
+        doc,
+        type,
+        words,
+        full,
+      }));
     },
   };
 });
