@@ -76,7 +76,7 @@ EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
 enum { FILL_AUTOMATON, FILL_SHAPE, FILL_NAMES, FILLS };
 EXPORT int task_iter_fill(struct task_iter *it, __u32 variable, const void *bytes, __u32 size);
 
-/* Sets the time in jsonl rows: JSON text of at most 63 bytes. */
+/* Sets the time in jsonl rows, and members that follow the time: JSON text of fewer than STAMP_SIZE bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
 
 /* Writes the number of elements walked to out[0], and the number of rows to out[1]. */

@@ -17,7 +17,9 @@ enum {
 	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
 	MAX_TESTS = 64,		/* comparisons of one --where */
 	POOL_SIZE = 2048,	/* bytes of all strings of a --where together; a power of two, for the verifier */
-	STAMP_SIZE = 64,
+	STAMP_SIZE = 512,
+	MAX_COLUMNS = 64,
+	NAME_SIZE = 64,
 
 	/* where a test may jump besides to another test */
 	ACCEPT = MAX_TESTS,
@@ -31,10 +33,11 @@ enum {
 
 	/* query.flags */
 	QUERY_BLOCKS = 1,	/* text of stacks: the block of lines of the tutorial, not columns */
-	QUERY_STAMP = 2,	/* jsonl: each object starts with "t", the time in stamp[] */
+	QUERY_STAMP = 2,	/* jsonl: each object starts with "t", the time, and what follows the time in stamp[] */
 	QUERY_SHARED = 4,	/* several readers may run the program at once (pinned) */
 	QUERY_PREPARE = 8,	/* the program `prepare` runs to its end before each pass */
 	QUERY_FINISH = 16,	/* the program `finish` runs over the map `groups` after each pass */
+	QUERY_NAMES = 256,	/* jsonl of a full program: names[] in place of the columns' own names */
 };
 
 /* One comparison. Numbers: lo <= value <= hi, biased by 1 << 63 where the column is signed, so that all compare unsigned. */
@@ -60,13 +63,19 @@ struct query {
 	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };
 
+/* Another name of a column in jsonl: the text from the comma to the colon. */
+struct name {
+	char text[NAME_SIZE - 1];
+	__u8 length;
+};
+
 /* The progress of a pass. User space maps it from .bss, and writes `stamp`. */
 struct progress {
 	__u64 seq_num;		/* the last element; ~0 before the first */
 	__u64 walked;		/* elements seen */
 	__u64 rows;		/* rows of earlier elements */
 	__u64 shown;		/* 1 when the last element made a row: the kernel may run the program again for that element */
-	char stamp[STAMP_SIZE];	/* JSON text of the snapshot's time, with its quotes */
+	char stamp[STAMP_SIZE];	/* JSON text of the snapshot's time, with its quotes; further members may follow */
 	__u64 stamp_length;
 };
 

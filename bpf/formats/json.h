@@ -29,10 +29,16 @@ static const u64 escapes[256] = EVERY_BYTE(JSON_ESCAPE);
 #else
 GLOBAL int put_stamp(void)
 {
+	u32 length = progress.stamp_length & (STAMP_SIZE - 1);
+
 	LITERAL("{\"t\":");
-	for (u32 i = 0; i < STAMP_SIZE; i += 8)
-		WORD(ROW(row_len + i)) = WORD(progress.stamp + i);
-	row_len += progress.stamp_length & (STAMP_SIZE - 1);
+	if (length <= CHUNK) {
+		for (u32 i = 0; i < CHUNK; i += 8)
+			WORD(ROW(row_len + i)) = WORD(progress.stamp + i);
+	} else {
+		bpf_probe_read_kernel(ROW(row_len), length, progress.stamp);
+	}
+	row_len += length;
 	return 0;
 }
 
@@ -42,9 +48,43 @@ GLOBAL int put_stamp(void)
 #endif
 
 #define ROW_FROM 0
-#define CELL_BEGIN(name, width) LITERAL(",\"" #name "\":")
+
+#if defined(FULL_QUERY) && !defined(FORMAT_JSON)
+struct name names[MAX_COLUMNS];	/* user space fills them */
+
+GLOBAL int put_name(u32 column)
+{
+	struct name *name = &names[column & (MAX_COLUMNS - 1)];
+
+	for (u32 i = 0; i < NAME_SIZE; i += 8)
+		WORD(ROW(row_len + i)) = WORD(name->text + i);
+	row_len += name->length;
+	return 0;
+}
+
+#define HAS_NAMES (query.flags & QUERY_NAMES)
+#else
+#define put_name(column) do { } while (0)
+#define HAS_NAMES false
+#endif
+
+#define CELL_BEGIN(name, width)                                              \
+	do {                                                                 \
+		if (HAS_NAMES)                                               \
+			put_name(COLUMN_##name);                             \
+		else                                                         \
+			LITERAL(",\"" #name "\":");                          \
+	} while (0)
 #define CELL_END(name, width) do { } while (0)
-#define WORD_BEGIN(name, width) LITERAL(",\"" #name "\":\"")
+#define WORD_BEGIN(name, width)                                              \
+	do {                                                                 \
+		if (HAS_NAMES) {                                             \
+			put_name(COLUMN_##name);                             \
+			LITERAL("\"");                                       \
+		} else {                                                     \
+			LITERAL(",\"" #name "\":\"");                        \
+		}                                                            \
+	} while (0)
 #define WORD_END "\""
 #define PUT_TOKEN(length) do { *SOURCE(length) = '"'; put_source((length) + 1); } while (0)
 #define PUT_ABSENT(width) LITERAL("null")

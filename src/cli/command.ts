@@ -5,12 +5,13 @@ import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/
 import manifest from "../../deno.json" with { type: "json" };
 import whereHelp from "../../docs/where.md" with { type: "text" };
 import { UsageError } from "../errors.ts";
-import { iterators } from "../native/kernel.ts";
+import { hostname, iterators } from "../native/kernel.ts";
 import type { Libraries } from "../native/load.ts";
 import { findTable, plan, type Query } from "../query/plan.ts";
 import type { Format } from "../query/request.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
+import { type Engine, statements } from "./ddl.ts";
 import { mapFor } from "./map.ts";
 import { addFlags, type ReadOptions } from "./options.ts";
 import { hasColours, say, standardOutput } from "./output.ts";
@@ -34,6 +35,17 @@ With --interval, json is an array for each pass, the rows of jsonl begin with
 Exit status: 0 done; 1 output or run-time failure; 2 wrong command line;
 3 the kernel cannot be asked.`;
 
+/** What every row begins with: the host's name, as it is or as the user gives it. */
+function constantOf({ host, names, format }: ReadOptions): Record<string, string> | undefined {
+  if (host === undefined) return undefined;
+  if (format !== "jsonl") throw new UsageError("--host is for --format jsonl");
+  const name = host === true ? hostname() : host;
+  if (new TextEncoder().encode(name).length > HOST_NAME_MAX) {
+    throw new UsageError(`a host's name has at most ${HOST_NAME_MAX} bytes`);
+  }
+  return { [names === "otel" ? "host.name" : "host"]: name };
+}
+
 /** `task-iter tables [TABLE]`: rows of the same formats, from the schema. */
 function listTables(name: string | undefined, format: Format): void {
   const has = iterators();
@@ -47,6 +59,9 @@ function listTables(name: string | undefined, format: Format): void {
     }));
   writeRows(Object.keys(rows[0]!), rows, format);
 }
+
+/** sethostname(2) allows 64 bytes; a full name with its domain may be longer (RFC 1035). */
+const HOST_NAME_MAX = 255;
 
 /** TABLE and COMM as they were typed: a first word that names no table is COMM for stacks. */
 function target(words: (string | undefined)[], files: string | true | undefined): Pick<Query, "table" | "comm"> {
@@ -64,8 +79,8 @@ function target(words: (string | undefined)[], files: string | true | undefined)
 
 /** The query of a plain read, but for the map. */
 export function queryOf(words: (string | undefined)[], options: ReadOptions): Query {
-  const { columns, where, pid, tid, netns } = options;
-  const query: Query = { ...target(words, options.files), columns, where, pid, tid, netns };
+  const { columns, where, pid, tid, netns, names } = options;
+  const query: Query = { ...target(words, options.files), columns, where, pid, tid, netns, ...names && { names } };
   if (options.comm === undefined) return query;
   if (query.comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");
   return { ...query, comm: options.comm };
@@ -108,6 +123,7 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
       query.map = mapFor(libraries, query.table, options.map, options.verbose ?? false);
       const show = {
+        constant: constantOf(options),
         format: options.format,
         header: options.header,
         stats: options.stats ?? false,
@@ -116,14 +132,18 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
         count: options.count ?? 0,
       };
       if (show.interval > 0) watch(libraries, query, show);
-      else if (read(libraries, plan(query, show.format), show) === 0) hint([table], query);
+      else if (read(libraries, plan(query, show.format, show.constant !== undefined), show) === 0) hint([table], query);
     });
   const formatOf = (given: object) => (given as { format?: Format }).format ?? (program.opts() as unknown as ReadOptions).format;
   const list = program.commandsGroup("Commands:").command("tables")
     .description("list the tables, or one table's columns")
     .argument("[table]");
   addFlags(list as unknown as CommandUnknownOpts, "tables");
-  list.helpOption("-h, --help", "this help").action((name, given) => listTables(name, formatOf(given)));
+  list.helpOption("-h, --help", "this help").action((name, given) => {
+    const { ddl } = given as { ddl?: Engine };
+    if (ddl) standardOutput.write(statements(ddl, name === undefined ? tables : [findTable(name)]));
+    else listTables(name, formatOf(given));
+  });
   program.helpCommand(false).command("help")
     .description("this help, a command's, or a topic's: where")
     .argument("[topic]")

@@ -14,7 +14,7 @@ export interface Flag {
   /** The value as help shows it, `<must>` or `[may]`; none for a switch. */
   value?: string;
   /** How to parse the value; without a kind the value stays a string. */
-  kind?: "list" | "positive" | "duration" | "format" | "report";
+  kind?: "list" | "positive" | "duration" | "format" | "report" | "names" | "engine";
   /** The default value, by command. */
   initial?: Partial<Record<FlagCommand, string>>;
   /** Whether the quick path understands it. */
@@ -132,6 +132,13 @@ export const FLAGS: readonly Flag[] = [
     on: { read: ["Output:", "read again every 500ms, 2s, 1m ..."] },
   },
   { long: "count", value: "<n>", kind: "positive", on: { read: ["Output:", "how many times, with --interval"] } },
+  {
+    long: "host",
+    value: "[name]",
+    on: { read: ["Output:", "jsonl: each row has the time and the host's name"] },
+  },
+  { long: "names", value: "<convention>", kind: "names", on: { read: ["Output:", "jsonl: other names of the columns"] } },
+  { long: "ddl", value: "<engine>", kind: "engine", on: { tables: ["", "the statement that makes a table for the rows"] } },
   { long: "warn", value: "<range>", on: { check: ["Thresholds:", "WARNING when the count is outside the range"] } },
   { long: "crit", value: "<range>", on: { check: ["Thresholds:", "CRITICAL when the count is outside the range"] } },
   { long: "name", value: "<text>", on: { check: ["Thresholds:", "what the check is called"] } },

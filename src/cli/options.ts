@@ -2,9 +2,11 @@
 /** The options of flags.ts for commander, and their values, understood or refused. */
 
 import { type CommandUnknownOpts, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { NAMES, type Names } from "../query/plan.ts";
 import { type Format, FORMATS } from "../query/request.ts";
 import { nearest } from "../query/where.ts";
 import { type FlagCommand, FLAGS, GROUPS } from "./flags.ts";
+import { ENGINES } from "./ddl.ts";
 import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -52,6 +54,8 @@ export interface ReadOptions extends RowOptions {
   interval?: number;
   count?: number;
   stats?: true;
+  host?: string | true;
+  names?: Names;
 }
 
 export interface CheckOptions extends RowOptions {
@@ -68,7 +72,7 @@ export interface PinOptions extends RowOptions {
   list?: true;
 }
 
-const CHOICES = { format: FORMATS, report: REPORT_FORMATS };
+const CHOICES = { format: FORMATS, report: REPORT_FORMATS, names: NAMES, engine: ENGINES };
 
 const PARSERS = {
   list: (text: string) => text.split(","),
@@ -76,6 +80,8 @@ const PARSERS = {
   duration,
   format: oneOf(FORMATS),
   report: oneOf(REPORT_FORMATS),
+  names: oneOf(NAMES),
+  engine: oneOf(ENGINES),
 };
 
 /** Gives `command` the options that flags.ts has for it. */
@@ -86,7 +92,7 @@ export function addFlags(command: CommandUnknownOpts, name: FlagCommand): void {
       const [place, help] = on[name] ?? [];
       if (place !== group) continue;
       const option = new Option(`${short ? `-${short}, ` : ""}--${long}${value ? ` ${value}` : ""}`, help);
-      if (kind === "format" || kind === "report") option.choices(CHOICES[kind]);
+      if (kind && kind in CHOICES) option.choices(CHOICES[kind as keyof typeof CHOICES]);
       if (kind) option.argParser(PARSERS[kind] as (text: string) => unknown);
       if (initial?.[name] !== undefined) option.default(initial[name]);
       if (!help) option.hideHelp();

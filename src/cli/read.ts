@@ -19,6 +19,8 @@ export interface Show {
   interval: number;
   /** Number of passes; 0 for no end. */
   count: number;
+  /** Members that every row of jsonl has besides its columns, as the host's name. */
+  constant?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The kernel refused to load or read the program; explain.ts finds the reason. */
@@ -54,6 +56,7 @@ export function read(libraries: Libraries, { request, header, summary }: Prepare
   const started = performance.now();
   using program = load(libraries, request, show.verbose);
   const loaded = performance.now();
+  if (show.constant) program.stamp({ t: new Date().toISOString(), ...show.constant });
   const output = outputOf(program);
   if (header && show.header) {
     output.write(show.format === "text" && hasColours(1) ? `\x1b[1m${header.trimEnd()}\x1b[0m\n` : header);

@@ -137,7 +137,7 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
     for (let pass = 0, tick = 0; pass < (show.count || Infinity); pass++) {
       sleepUntil(program, loaded + tick * show.interval);
       const begun = performance.now();
-      program.stamp(new Date().toISOString());
+      program.stamp({ t: new Date().toISOString(), ...show.constant });
       snapshot.take(program, planned, show, show.header && (pass === 0 || show.format === "text"));
       const { bytes } = snapshot;
       total.walk += performance.now() - begun;

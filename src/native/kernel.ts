@@ -14,6 +14,9 @@ function read(path: string): string {
 /** The running kernel, "6.12.1-amd64". */
 export const release = (): string => read("/proc/sys/kernel/osrelease");
 
+/** The name of this machine, or of this process's UTS namespace. */
+export const hostname = (): string => read("/proc/sys/kernel/hostname");
+
 /** Whether version `a`, "5.10", is before `b`. */
 export function before(a: string, b: string): boolean {
   const [major = 0, minor = 0] = a.split(/[.-]/).map(Number);

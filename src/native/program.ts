@@ -37,9 +37,13 @@ export class Program implements Disposable {
     this.#check("write", this.#shim.write(this.#handle, fd, bytes, bytes.length));
   }
 
-  /** The time in the rows of the next pass (jsonl): RFC 3339. */
-  stamp(time: string): void {
-    this.#shim.stamp(this.#handle, cstring(JSON.stringify(time)));
+  /**
+   * The first members in the rows of the next pass (jsonl): `t`, the time by RFC 3339, and what is constant.
+   *
+   * @throws {TaskIterError} they have more bytes than the program has room for
+   */
+  stamp(members: Readonly<{ t: string; [name: string]: string }>): void {
+    this.#check("configure", this.#shim.stamp(this.#handle, cstring(JSON.stringify(members).slice('{"t":'.length, -1))));
   }
 
   /**

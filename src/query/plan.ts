@@ -3,11 +3,16 @@
 
 import { UsageError } from "../errors.ts";
 import { possibleCpus } from "./cpus.ts";
-import { QUERY_BLOCKS, QUERY_SHARED, QUERY_STAMP } from "./layout.gen.ts";
+import { MAX_COLUMNS, NAME_SIZE, QUERY_BLOCKS, QUERY_NAMES, QUERY_SHARED, QUERY_STAMP } from "./layout.gen.ts";
+import { attributeOf } from "./otel.ts";
 import { encode } from "./query.ts";
 import type { Format, Request } from "./request.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
+
+/** Other names that columns may have. */
+export const NAMES = ["otel"] as const;
+export type Names = typeof NAMES[number];
 
 /** What to read. */
 export interface Query {
@@ -25,6 +30,8 @@ export interface Query {
   netns?: string | undefined;
   /** A BPF map's ID, for tables that read one map's elements. */
   map?: number | undefined;
+  /** Other names of the columns, for jsonl: those of OpenTelemetry's semantic conventions. */
+  names?: Names | undefined;
 }
 
 /** The tables that read one BPF map, each with the map types that its iterator accepts. */
@@ -83,6 +90,16 @@ function chooseColumns(table: Table, words: readonly string[]): number[] {
   return numbers;
 }
 
+/** `names` of bpf/formats/json.h: the text before each column's value. */
+function namesOf(table: Table): Uint8Array {
+  const bytes = new Uint8Array(MAX_COLUMNS * NAME_SIZE);
+  table.columns.forEach(({ name }, i) => {
+    const { written } = new TextEncoder().encodeInto(`,"${attributeOf(table.name, name)}":`, bytes.subarray(i * NAME_SIZE));
+    bytes[(i + 1) * NAME_SIZE - 1] = written;
+  });
+  return bytes;
+}
+
 function expressionOf(table: Table, query: Query): Expression | undefined {
   const parts: Expression[] = [];
   const has = (column: string) => table.columns.some(({ name }) => name === column);
@@ -116,6 +133,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
     const those = tables.filter(({ columns }) => columns.some(({ name }) => name === "netns")).map(({ name }) => name);
     throw new UsageError(`${table.name} takes no network namespace; those that do: ${those.join(", ")}`);
   }
+  if (query.names !== undefined && format !== "jsonl") throw new UsageError("--names is for --format jsonl");
   const tutorial = format === "text" && query.columns === undefined;
   // Text in the tutorial's blocks of lines has no columns; each ends with an empty line.
   const blocks = tutorial && table.name === "stacks";
@@ -147,7 +165,8 @@ export function plan(query: Query, format: Format, stamped = false, description?
   const constant = {
     columns: numbers,
     long: columns.filter(({ type }) => type === "long").length,
-    flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (description === undefined ? 0 : QUERY_SHARED),
+    flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
+      (description === undefined ? 0 : QUERY_SHARED),
     description,
     ...(table.name === "elems" && { cpus: possibleCpus() }),
   };
@@ -167,9 +186,11 @@ export function plan(query: Query, format: Format, stamped = false, description?
       compared: predicate?.tests.map(({ column }) => table.columns[column]!)
         .find(({ type }) => type === "symbol" || type === "frames")?.name,
       plain: !predicate && isPlain,
-      full: [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full),
+      full: query.names !== undefined ||
+        [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full),
+      fill: query.names && { names: namesOf(table) },
       pid,
-      narrowed: pid !== undefined && predicate!.tests.length === 1 && isPlain
+      narrowed: pid !== undefined && !query.names && predicate!.tests.length === 1 && isPlain
         ? encode({ ...constant, predicate: undefined })
         : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
