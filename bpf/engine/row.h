@@ -13,7 +13,7 @@
  * body once: a whole program takes 2 ms instead of 24. A program for older kernels has bounded loops that only call the body,
  * which is a global function there. Each turn then costs the verifier six instructions, whatever the body does, and the compiler
  * cannot move a check out of the body into the loop, where those kernels forget the result of the check. Short functions
- * without a loop are static: unused ones disappear, and a light skeleton holds at most 32 functions (libbpf 1.1, MAX_USED_PROGS).
+ * without a loop are static: unused ones disappear.
  */
 #ifndef TASK_ITER_ROW_H
 #define TASK_ITER_ROW_H
