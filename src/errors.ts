@@ -12,7 +12,9 @@ export const EEXIST = 17;
 export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
+export const EFBIG = 27;
 export const EPIPE = 32;
+export const ENOSYS = 38;
 export const EOPNOTSUPP = 95;
 
 /** The question cannot be asked: the words are wrong, not the kernel. */

@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { kill } from "node:process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
+import { build, type Plugin } from "esbuild";
 import { libraries } from "../src/mod.ts";
 import { type Libraries, load } from "../src/native/load.ts";
 import { plan } from "../src/query/plan.ts";
@@ -342,6 +343,87 @@ for (
     match(stdout, reason);
   });
 }
+
+for (
+  const [what, reason, ...prefix] of [
+    ["seccomp forbids bpf", "allow the system call bpf", fixtureProgram(), "no-call", "bpf"],
+    ["seccomp forbids memfd_create", "memfd_create is not permitted: allow", fixtureProgram(), "no-call", "memfd_create"],
+    ["no file can be opened", "a file in memory: too many open files: raise the limit", "prlimit", "--nofile=5"],
+    ["no library can be opened", "load light.so from memory: too many open files: raise the limit", "prlimit", "--nofile=6"],
+    ["few files can be opened", "read table files: too many open files: raise the limit", "prlimit", "--nofile=8"],
+    ["files have to be small", "fill a file in memory: files may not be that large: raise the limit", "prlimit", "--fsize=2000"],
+  ] as const
+) {
+  Deno.test(`where ${what}, one line says what to do and a check is UNKNOWN`, () => {
+    const [command, ...args] = prefix;
+    const read = run(command, [...args, executable, "files"]);
+    ok((read.status === 1 || read.status === 3) && read.stdout === "", `${read.status}: ${read.stdout}${read.stderr}`);
+    match(read.stderr, new RegExp(`^task-iter: cannot [^\n]*${reason}[^\n]*\n$`));
+    const checked = run(command, [...args, executable, "check", "files"]);
+    equal(checked.status, 3);
+    match(checked.stdout, new RegExp(`^FILES UNKNOWN - cannot [^\n]*${reason}[^\n]*\n$`));
+  });
+}
+
+Deno.test("a /proc with processes alone, as systemd's ProcSubset=pid makes it, is enough", () => {
+  const inside = (...args: string[]) =>
+    run("unshare", ["-m", "sh", "-c", 'mount -t proc -o subset=pid proc /proc && exec "$@"', "sh", executable, ...args]);
+  const { status, stdout, stderr } = inside("tasks", "--tid", String(Deno.pid), "-c", "pid", "-f", "csv");
+  equal([status, stdout, stderr], [0, `pid\n${Deno.pid}\n`, ""]);
+  const [kernel] = JSON.parse(inside("doctor", "-f", "json").stdout) as Row[];
+  equal([kernel!.check, kernel!.found], ["kernel", run("uname", ["-r"]).stdout.trim()]);
+});
+
+// SECURITY.md names these. Descriptor 3 is open: the executable, for a user who may not enter its folder.
+Deno.test("where the runtime ends before our first line, a check does not read as healthy", () => {
+  using folder = new TemporaryFolder();
+  const gone = `${folder.path}/gone`;
+  for (
+    const [name, expected, ...words] of [
+      ["no /proc", null, "unshare", "-m", "sh", "-c", 'mount -t tmpfs t /proc && exec "$@"', "sh", executable],
+      ["no thread", null, "setpriv", "--reuid=54321", "--clear-groups", "prlimit", "--nproc=1", "/proc/self/fd/3"],
+      ["little address space", null, "prlimit", "--as=300000000", executable],
+      ["little data", null, "prlimit", "--data=60000000", executable],
+      ["a small stack", null, "prlimit", "--stack=20000", executable],
+      ["no descriptor", 1, "prlimit", "--nofile=5", executable],
+      ["no current folder", 1, "sh", "-c", 'mkdir "$0" && cd "$0" && rmdir "$0" && exec "$@"', gone, executable],
+    ] as const
+  ) {
+    const { status, stdout } = bash('ulimit -c 0; exec 3< "$1"; shift; exec "$@"', ...words, "check", "tasks");
+    equal([status, stdout], [expected, ""], name); // null: a signal
+  }
+});
+
+Deno.test("where even the words for a failure cannot be loaded, one line says what failed and a check is UNKNOWN", async () => {
+  using folder = new TemporaryFolder();
+  const broken: Plugin = {
+    name: "broken",
+    setup(build) {
+      build.onLoad({ filter: /\/cli\/failure\.ts$/ }, () => ({ contents: 'throw new Error("broken")' }));
+    },
+  };
+  await build({
+    entryPoints: [`${root}src/cli/main.ts`],
+    outdir: folder.path,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "esnext",
+    external: ["bun:ffi"],
+    loader: { ".md": "text", ".bash": "text", ".zsh": "text", ".fish": "text", ".sh": "text" },
+    plugins: [broken],
+    logLevel: "error",
+  });
+  // Nothing is embedded beside this bundle, which is a failure of its own.
+  const main = (...words: string[]) => run(`${root}node_modules/.bin/bun`, ["run", `${folder.path}/main.js`, ...words]);
+  const read = main("files");
+  equal([read.status, read.stdout], [1, ""]);
+  match(read.stderr, /^task-iter: [^\n]*no such file[^\n]*\n$/);
+  const { status, stdout } = main("check", "files", "--bogus");
+  equal(status, 3);
+  match(stdout, /^CHECK UNKNOWN - [^\n]*--bogus[^\n]*\n$/);
+});
 
 Deno.test("a refused program may mean lockdown, where nothing tells whether there is one", () => {
   const hide = ["-m", "sh", "-c", 'mount -t tmpfs t /sys/kernel/security && exec "$@"', "sh"];

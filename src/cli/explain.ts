@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Why the kernel cannot be asked, in one line that says what to do. */
 
-import { EACCES, EINVAL, EPERM, type TaskIterError } from "../errors.ts";
-import { before, hasBtf, inUserNamespace, iterators, lockdown, missingCapabilities, release } from "../native/kernel.ts";
+import { EACCES, EINVAL, EMFILE, ENFILE, ENOSYS, EPERM, type TaskIterError } from "../errors.ts";
+import {
+  before,
+  filtersCalls,
+  hasBtf,
+  inUserNamespace,
+  iterators,
+  lockdown,
+  missingCapabilities,
+  release,
+} from "../native/kernel.ts";
 import { findTable } from "../query/plan.ts";
 import type { Table } from "../query/schema.ts";
 import { WhereError } from "../query/where.ts";
@@ -35,6 +44,13 @@ export function explain(error: TaskIterError, table: Table): string {
   if (locked === "confidentiality") {
     return `${what}: the kernel is locked down (confidentiality), no BPF program may read it: boot with lockdown=integrity`;
   }
+  if ((error.errno === EPERM || error.errno === ENOSYS) && filtersCalls()) {
+    return `${what}: not permitted, probably by a seccomp filter: allow the system call bpf (SystemCallFilter= of a systemd unit, or ` +
+      "the container's seccomp profile)";
+  }
+  if (error.errno === ENOSYS) return `${what}: this kernel has no BPF: use one built with CONFIG_BPF_SYSCALL=y`;
+  if (error.errno === EMFILE) return `${what}: too many open files: raise the limit (ulimit -n)`;
+  if (error.errno === ENFILE) return `${what}: too many open files on this machine (fs.file-max)`;
   if (!hasBtf()) {
     return `${what}: this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y`;
   }

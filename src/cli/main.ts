@@ -17,5 +17,13 @@ try {
     exit(0);
   } else (await import("./command.ts")).run(words, embedded);
 } catch (error) {
-  process.exitCode = (await import("./failure.ts")).fail(error as Error, words);
+  try {
+    process.exitCode = (await import("./failure.ts")).fail(error as Error, words);
+  } catch { // the runtime cannot load or run even that
+    const message = (error as Error).message.replace(/\s*\n\s*/g, " ");
+    const isCheck = words.includes("check");
+    process.exitCode = isCheck ? 3 : 1;
+    console.error(`task-iter: ${message}`);
+    if (isCheck) console.log(`CHECK UNKNOWN - ${message}`);
+  }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The libraries inside the executable. */
 
-import { dlopen } from "bun:ffi";
+import { dlopen, read } from "bun:ffi";
 import { readFileSync } from "node:fs";
+import { EACCES, EFBIG, EMFILE, ENFILE, ENOSYS, EPERM } from "../errors.ts";
 import type { Request } from "../query/request.ts";
 import { bun } from "./bun.ts";
 import { type Libraries, LIGHT, programOf } from "./load.ts";
@@ -67,6 +68,26 @@ const bytesOf = (name: string): Uint8Array => fetched.get(name) ?? Bun.zstdDecom
 /** Number of files made in memory so far. */
 let made = 0;
 
+/** Why `call` of libc fails, in words; it is made again, because binding the place of errno may have changed errno. */
+function reasonOf(call: string, again: () => unknown): string {
+  const place = dlopen("libc.so.6", { __errno_location: { args: [], returns: "ptr" } }).symbols.__errno_location();
+  again();
+  switch (place && read.i32(place, 0)) {
+    case EPERM:
+    case EACCES:
+    case ENOSYS:
+      return `${call} is not permitted: allow that system call (SystemCallFilter= of a systemd unit, or the container's seccomp profile)`;
+    case EMFILE:
+      return "too many open files: raise the limit (ulimit -n)";
+    case ENFILE:
+      return "too many open files on this machine (fs.file-max)";
+    case EFBIG:
+      return "files may not be that large: raise the limit (ulimit -f)";
+    default:
+      return "no memory";
+  }
+}
+
 /**
  * Calls `use` with an embedded library as a path for dlopen: a sealed file in memory. Nothing is written to a disk, and a read-only or noexec
  * temporary folder does not matter.
@@ -75,17 +96,20 @@ let made = 0;
  */
 function withMemoryFile<T>(name: string, use: (path: string) => T): T {
   const bytes = bytesOf(name);
-  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  let fd = libc().syscall(SYS_MEMFD_CREATE, cstring(name), flags | MFD_NOEXEC_SEAL);
-  if (fd < 0) fd = libc().syscall(SYS_MEMFD_CREATE, cstring(name), flags);
-  if (fd < 0) throw new Error("cannot make a file in memory (memfd_create): too many open files (ulimit -n), or no memory");
+  const create = (more: number): number =>
+    libc().syscall(SYS_MEMFD_CREATE, cstring(name), MFD_CLOEXEC | MFD_ALLOW_SEALING | more);
+  let fd = create(MFD_NOEXEC_SEAL);
+  if (fd < 0) fd = create(0);
+  if (fd < 0) throw new Error(`cannot make a file in memory: ${reasonOf("memfd_create", () => create(0))}`);
   try {
     for (let at = 0; at < bytes.length;) {
-      const wrote = Number(libc().write(fd, bytes.subarray(at), bytes.length - at));
-      if (wrote <= 0) throw new Error("cannot fill a file in memory: no memory");
+      const write = () => Number(libc().write(fd, bytes.subarray(at), bytes.length - at));
+      const wrote = write();
+      if (wrote <= 0) throw new Error(`cannot fill a file in memory: ${reasonOf("write", write)}`);
       at += wrote;
     }
-    if (libc().fcntl(fd, F_ADD_SEALS, SEAL_EVERYTHING) < 0) throw new Error("cannot seal a file in memory");
+    const seal = () => libc().fcntl(fd, F_ADD_SEALS, SEAL_EVERYTHING);
+    if (seal() < 0) throw new Error(`cannot seal a file in memory: ${reasonOf("fcntl", seal)}`);
     // dlopen() identifies a loaded library by its path alone, so each path has to be unique, also when a number comes again.
     return use(`/proc/self/fd/${"./".repeat(made++)}${fd}`);
   } finally {
@@ -94,6 +118,15 @@ function withMemoryFile<T>(name: string, use: (path: string) => T): T {
 }
 
 export const embedded: Libraries = {
-  open: (name) => withMemoryFile(name, (path) => bun.open(path)),
+  open: (name) =>
+    withMemoryFile(name, (path) => {
+      try {
+        return bun.open(path);
+      } catch (error) {
+        const reason = (error as Error).message.split(": ").at(-1)!;
+        const advice = reason.includes("open files") ? ": raise the limit (ulimit -n)" : "";
+        throw new Error(`cannot load ${name} from memory: ${reason.toLowerCase()}${advice}`);
+      }
+    }),
   program: bytesOf,
 };

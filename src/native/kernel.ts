@@ -11,8 +11,8 @@ function read(path: string): string {
   }
 }
 
-/** The running kernel, "6.12.1-amd64". */
-export const release = (): string => read("/proc/sys/kernel/osrelease");
+/** The running kernel, "6.12.1-amd64". A /proc with processes alone (ProcSubset=pid of a systemd unit) does not say. */
+export const release = (): string => read("/proc/sys/kernel/osrelease") || process.getBuiltinModule("node:os").release();
 
 /** The name of this machine, or of this process's UTS namespace. */
 export const hostname = (): string => read("/proc/sys/kernel/hostname");
@@ -66,3 +66,6 @@ export function lockdown(): string {
 
 /** Whether this is a user namespace with another user as its user 0: its capabilities do not count for BPF. */
 export const inUserNamespace = (): boolean => !/^(0 +0 +4294967295)?$/.test(read("/proc/self/uid_map").replace(/\s+/g, " "));
+
+/** Whether seccomp filters the system calls of this process. */
+export const filtersCalls = (): boolean => /^Seccomp:\s*2$/m.test(read("/proc/self/status"));
