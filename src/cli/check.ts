@@ -158,14 +158,10 @@ function explain({ check, rows }: { check: Check; rows: number }, state: State):
   return rows > range.hi ? `${what}, more than ${range.hi}` : `${what}, fewer than ${range.lo}`;
 }
 
-/**
- * Carries out `checks`, one after the other. Those that ask the same question share one program and one walk.
- *
- * @throws never because of a check: a check that cannot be carried out is UNKNOWN
- */
-export function perform(libraries: Libraries, checks: readonly Check[], verbose = false): Outcome[] {
+/** Opens each library once, for many programs. */
+export function openingOnce(libraries: Libraries): Libraries {
   const opened = new Map<string, Shim>();
-  const once: Libraries = {
+  return {
     open(name) {
       const shim = opened.get(name) ?? libraries.open(name);
       opened.set(name, shim);
@@ -173,6 +169,15 @@ export function perform(libraries: Libraries, checks: readonly Check[], verbose 
     },
     program: (name) => libraries.program(name),
   };
+}
+
+/**
+ * Carries out `checks`, one after the other. Those that ask the same question share one program and one walk.
+ *
+ * @throws never because of a check: a check that cannot be carried out is UNKNOWN
+ */
+export function perform(libraries: Libraries, checks: readonly Check[], verbose = false): Outcome[] {
+  const once = openingOnce(libraries);
   const counted = new Map<string, number | string>();
   return checks.map((check) => {
     const question = JSON.stringify(check.query);

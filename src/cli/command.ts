@@ -218,10 +218,10 @@ export function reportFormat(words: readonly string[]): ReportFormat {
 }
 
 /** Carries out `words`, the command line without the program's name. @throws what main.ts turns into an exit status */
-export function run(words: string[], libraries: Libraries): void {
+export async function run(words: string[], libraries: Libraries): Promise<void> {
   const program = commandLine(words, libraries);
   try {
-    program.parse(words, { from: "user" });
+    await program.parseAsync(words, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw new UsageError(explainUsage(error, words, program));

@@ -24,7 +24,7 @@ const HELPERS: readonly (readonly [string, string, string])[] = [
 ];
 
 /** Loads the program of `table` and closes it. Says how the load worked, or why it failed. */
-function attempt(libraries: Libraries, table: Table): { ok: boolean; found: string } {
+function attempt(libraries: Libraries, table: Table): ReturnType<Attempt> {
   try {
     using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name] }, "csv").request, false);
     return { ok: true, found: program.light ? "light skeleton" : "libbpf" };
@@ -34,17 +34,20 @@ function attempt(libraries: Libraries, table: Table): { ok: boolean; found: stri
   }
 }
 
-function tableFinding(libraries: Libraries, table: Table, available: boolean): Finding {
+/** Whether a table's program can be loaded, and how. */
+type Attempt = (table: Table) => { ok: boolean; found: string };
+
+function tableFinding(table: Table, available: boolean, attempt: Attempt): Finding {
   const check = `table ${table.name}`;
   if (!available) return { check, ok: false, found: `no ${table.iterator} iterator`, advice: `Linux ${table.since} or later` };
   // These tables attach to a map: whether a walk works is known only with a map.
   if (MAP_TYPES[table.name]) return { check, ok: true, found: `${table.iterator} iterator`, advice: "" };
-  const { ok, found } = attempt(libraries, table);
+  const { ok, found } = attempt(table);
   return { check, ok, found, advice: ok ? "" : `task-iter -v ${table.name} shows the verifier's log` };
 }
 
 /** All findings; the default table is the last of the general part. */
-function examine(libraries: Libraries): Finding[] {
+export function examine(attempt: Attempt): Finding[] {
   const missing = missingCapabilities();
   const level = lockdown();
   const locked = level === "confidentiality";
@@ -80,12 +83,12 @@ function examine(libraries: Libraries): Finding[] {
     found.push({ check: `helper ${name}`, ok, found: ok ? "there" : "missing", advice: ok ? "" : advice });
   }
   const available = iterators();
-  return [...found, ...tables.map((table) => tableFinding(libraries, table, available(table.iterator)))];
+  return [...found, ...tables.map((table) => tableFinding(table, available(table.iterator), attempt))];
 }
 
 /** Writes what it finds; the exit status is 0 when the default table can be read, else 3. */
 export function doctor(libraries: Libraries, format: Format): void {
-  const findings = examine(libraries);
+  const findings = examine((table) => attempt(libraries, table));
   writeRows(["check", "ok", "found", "advice"], findings, format);
   if (!findings.some(({ check, ok }) => check === "table stacks" && ok)) process.exitCode = 3;
 }

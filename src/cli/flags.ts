@@ -5,7 +5,7 @@
  */
 
 /** The commands that take options of rows; the others have only a format. */
-export type FlagCommand = "read" | "check" | "pin" | "tables" | "doctor";
+export type FlagCommand = "read" | "check" | "pin" | "tables" | "doctor" | "snapshot" | "report" | "flame";
 
 export interface Flag {
   /** The long name, without its dashes. */
@@ -14,7 +14,7 @@ export interface Flag {
   /** The value as help shows it, `<must>` or `[may]`; none for a switch. */
   value?: string;
   /** How to parse the value; without a kind the value stays a string. */
-  kind?: "list" | "positive" | "duration" | "format" | "report" | "names" | "engine";
+  kind?: "list" | "several" | "positive" | "duration" | "format" | "report" | "names" | "engine";
   /** The default value, by command. */
   initial?: Partial<Record<FlagCommand, string>>;
   /** Whether the quick path understands it. */
@@ -30,6 +30,9 @@ export const GROUPS: Readonly<Record<FlagCommand, readonly string[]>> = {
   pin: ["Rows:", "Other:"],
   tables: [""],
   doctor: [""],
+  snapshot: [""],
+  report: [""],
+  flame: [""],
 };
 
 /** An option that chooses rows: the text in the help of each command that reads rows. */
@@ -84,6 +87,23 @@ export const FLAGS: readonly Flag[] = [
       "count rows for which it holds",
       "keep rows for which it holds",
     ),
+  },
+  {
+    long: "where",
+    short: "w",
+    value: "<table:expr>",
+    kind: "several",
+    on: {
+      snapshot: ["", "of a table, keep rows for which it holds; may be given for several tables"],
+      report: ["", "the same as for snapshot, of a machine that is read now"],
+    },
+  },
+  {
+    long: "redact",
+    on: {
+      snapshot: ["", "without command lines, paths below /home and /root, network addresses"],
+      report: ["", "without command lines, paths below /home and /root, network addresses"],
+    },
   },
   { long: "files", value: "[comm]", on: { read: ["Rows and columns:", "the same as: files [comm]"] } },
   {

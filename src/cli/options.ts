@@ -72,10 +72,16 @@ export interface PinOptions extends RowOptions {
   list?: true;
 }
 
+export interface SnapshotOptions {
+  where?: string[];
+  redact?: true;
+}
+
 const CHOICES = { format: FORMATS, report: REPORT_FORMATS, names: NAMES, engine: ENGINES };
 
 const PARSERS = {
   list: (text: string) => text.split(","),
+  several: (text: string, before: string[] = []) => [...before, text],
   positive,
   duration,
   format: oneOf(FORMATS),

@@ -9,6 +9,10 @@ export interface Mount {
   root: string;
   path: string;
   type: string;
+  /** What is mounted: a device, or what the file system takes for one. */
+  source: string;
+  /** Of the mount, not of the file system. */
+  options: string;
 }
 
 /** A path of mountinfo, where a blank is \040. */
@@ -18,7 +22,8 @@ export function mounts(): Mount[] {
   return readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(Boolean).map((line) => {
     // 640 27 0:4 net:[4026532289] /run/netns/blue rw shared:1 - nsfs nsfs rw
     const [fields = "", type = ""] = line.split(" - ");
-    const [, , , root = "", path = ""] = fields.split(" ");
-    return { root: unescapeMount(root), path: unescapeMount(path), type: type.split(" ")[0]! };
+    const [, , , root = "", path = "", options = ""] = fields.split(" ");
+    const [kind = "", source = ""] = type.split(" ");
+    return { root: unescapeMount(root), path: unescapeMount(path), type: kind, source: unescapeMount(source), options };
   });
 }
