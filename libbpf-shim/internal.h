@@ -12,11 +12,11 @@
 
 /* The programs of an object, in the order of enum stage, and the maps whose size a query chooses. */
 #define STAGE_NAMES { "dump", "prepare", "finish" }
-enum { GROUPS, OWNERS, SIZED_MAPS };
-#define SIZED_NAMES { "groups", "owners" }
+enum { GROUPS, OWNERS, AUTOMATON, SIZED_MAPS };
+#define SIZED_NAMES { "groups", "owners", "automaton" }
 
-/* The variables in .bss that task_iter_fill() writes, in the order of FILL_*. */
-#define FILL_NAMED { "automaton", "shape", "names" }
+/* The variables in .bss that task_iter_fill() writes, in the order of FILL_*; the automaton is a map. */
+#define FILL_NAMED { "", "shape", "names" }
 
 struct place {
 	__u32 at, size;			/* in .bss; a size of 0 where the object has no such variable */
@@ -25,7 +25,9 @@ struct place {
 /* How many entries the map has room for. */
 static inline __u32 max_entries(const struct query *query, int map)
 {
-	return (map == GROUPS ? query->groups_max : query->owners_max) ?: 1;
+	const __u32 sizes[SIZED_MAPS] = { query->groups_max, query->owners_max, query->automaton_max };
+
+	return sizes[map] ?: 1;
 }
 
 /* Whether the query needs the program. */
@@ -47,7 +49,6 @@ struct image {
 	__u32 query, progress;		/* offsets in .rodata and .bss */
 	struct place fill[FILLS];
 	__u32 insns_size, data_size, rodata_size, bss_size;
-	__u32 unused;			/* the next part begins at a multiple of 8 */
 };
 
 _Static_assert(sizeof(struct image) % 8 == 0, "the instructions after an image are not aligned");
@@ -65,7 +66,7 @@ struct task_iter {
 	struct progress *progress;	/* in bss */
 	struct place fill[FILLS];
 	int prog_fd[STAGES], link_fd[STAGES];	/* -1: not yet, or the object has no such program */
-	int groups_fd;			/* the map `groups`, or -1 */
+	int map_fd[SIZED_MAPS];		/* -1: not yet, or the object has no such map */
 	int configured;
 	int spent;			/* a load was tried: a second try is refused, and the query may be read-only */
 	char *log;			/* LOG_SIZE bytes, or NULL without a verbose load */
@@ -78,7 +79,7 @@ int fail(struct task_iter *it, const char *step, int error);
 
 /* Fills object and query from a copy of the bytes; or returns a negative errno and leaves object NULL. */
 int loader_open(struct task_iter *it, const void *bytes, size_t length);
-/* Fills prog_fd, groups_fd, bss, progress and fill, or returns a negative errno. */
+/* Fills prog_fd, map_fd, bss, progress and fill, or returns a negative errno. */
 int loader_load(struct task_iter *it);
 void loader_free(struct task_iter *it);
 

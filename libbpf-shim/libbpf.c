@@ -89,7 +89,8 @@ int loader_load(struct task_iter *it)
 	for (int i = 0; i < STAGES; i++)
 		if (programs[i] && needs_stage(it->query, i))
 			it->prog_fd[i] = bpf_program__fd(programs[i]);
-	it->groups_fd = bpf_object__find_map_fd_by_name(it->object, sized[GROUPS]);
+	for (int i = 0; i < SIZED_MAPS; i++)
+		it->map_fd[i] = bpf_object__find_map_fd_by_name(it->object, sized[i]);
 	return 0;
 }
 

@@ -136,8 +136,9 @@ int loader_load(struct task_iter *it)
 	for (int i = 0; i < STAGES; i++)
 		if (image->stage[i] != NONE)
 			it->prog_fd[i] = programs_of(light)[image->stage[i]].prog_fd;
-	if (image->sized[GROUPS] != NONE)
-		it->groups_fd = maps_of(light)[image->sized[GROUPS]].map_fd;
+	for (int i = 0; i < SIZED_MAPS; i++)
+		if (image->sized[i] != NONE)
+			it->map_fd[i] = maps_of(light)[image->sized[i]].map_fd;
 	it->bss = start;
 	it->progress = (struct progress *)(start + image->progress);
 	memcpy(it->fill, image->fill, sizeof(it->fill));

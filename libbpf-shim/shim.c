@@ -39,7 +39,8 @@ struct task_iter *task_iter_open(const void *program, __u32 size)
 		return NULL;
 	for (int i = 0; i < STAGES; i++)
 		it->prog_fd[i] = it->link_fd[i] = -1;
-	it->groups_fd = -1;
+	for (int i = 0; i < SIZED_MAPS; i++)
+		it->map_fd[i] = -1;
 	error = program ? loader_open(it, program, size) : -EINVAL;
 	if (error == -ENOMEM) {
 		free(it);
@@ -169,7 +170,7 @@ int task_iter_stage(struct task_iter *it, __u32 stage)
 	if (!it || stage >= STAGES || it->prog_fd[stage] < 0)
 		return fail(it, "attach", EINVAL);
 	if (it->link_fd[stage] < 0) {
-		info.map.map_fd = it->groups_fd;
+		info.map.map_fd = it->map_fd[GROUPS];
 		error = attach(it, stage, stage == STAGE_FINISH ? &info : NULL);
 		if (error)
 			return error;
@@ -246,8 +247,24 @@ int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u32 size)
 	return 0;
 }
 
+static int fill_automaton(struct task_iter *it, const char *rows, __u32 size)
+{
+	union bpf_attr attr = {};
+
+	for (__u32 state = 0; state < size / AUTOMATON_ROW; state++) {
+		attr.map_fd = it->map_fd[AUTOMATON];
+		attr.key = (unsigned long)&state;
+		attr.value = (unsigned long)(rows + state * AUTOMATON_ROW);
+		if (sys_bpf(BPF_MAP_UPDATE_ELEM, &attr) < 0)
+			return fail(it, "fill", errno);
+	}
+	return 0;
+}
+
 int task_iter_fill(struct task_iter *it, __u32 variable, const void *bytes, __u32 size)
 {
+	if (it && bytes && variable == FILL_AUTOMATON && it->map_fd[AUTOMATON] >= 0)
+		return fill_automaton(it, bytes, size);
 	if (!it || !it->bss || !bytes || variable >= FILLS || size > it->fill[variable].size)
 		return fail(it, "fill", EINVAL);
 	memcpy(it->bss + it->fill[variable].at, bytes, size);

@@ -71,8 +71,9 @@ EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
 
 /*
  * Writes a variable of the loaded program, which a full program reads as data: bytes that are too many for the constant query. -EINVAL
- * where the program has no such variable, or too small a one.
+ * where the program has no such variable, or too small a one. The automaton is rows of AUTOMATON_ROW bytes, one for each state.
  */
+#define AUTOMATON_ROW 512
 enum { FILL_AUTOMATON, FILL_SHAPE, FILL_NAMES, FILLS };
 EXPORT int task_iter_fill(struct task_iter *it, __u32 variable, const void *bytes, __u32 size);
 

@@ -14,6 +14,7 @@ import { type Libraries, load } from "./native/load.ts";
 import type { Runtime } from "./native/shim.ts";
 import { plan, type Query } from "./query/plan.ts";
 import type { Format } from "./query/request.ts";
+import { learnRegex } from "./query/where.ts";
 import { chunks } from "./stream.ts";
 
 export { TaskIterError, UsageError } from "./errors.ts";
@@ -21,6 +22,8 @@ export type { Query } from "./query/plan.ts";
 export { type Format, FORMATS } from "./query/request.ts";
 export { type Column, type ColumnType, type Table, tables } from "./query/schema.ts";
 export { WhereError } from "./query/where.ts";
+
+await learnRegex();
 
 const runtime: Runtime = "Bun" in globalThis
   ? (await import("./native/bun.ts")).bun

@@ -69,6 +69,6 @@ Deno.test("rows() closes what it opened, wherever it ends", async () => {
     for (const _ of rows(query)) throw new RangeError("the caller's");
   }, RangeError);
   throws(() => [...rows({ ...query, columns: ["nothing"] })], UsageError);
-  throws(() => [...rows({ ...query, where: "fd = 1" })], WhereError);
+  throws(() => [...rows({ ...query, where: "fd ==" })], WhereError);
   equal(descriptors(), before);
 });

@@ -35,7 +35,27 @@ export type Node =
   | { kind: "and" | "or"; parts: Node[] }
   | { kind: "not"; part: Node }
   | { kind: "in"; column: Column; operands: Operand[] }
-  | { kind: "compare"; column: Column; sign: string; operand: Operand };
+  | { kind: "compare"; column: Column; sign: string; operand: Operand }
+  | { kind: "pair"; left: Term; right: Term; sign: string }
+  | { kind: "regex"; column: Column; sign: string; source: string; flags: string };
+
+/** A number column and its factor, a decimal of at most three digits behind the point. */
+interface Term {
+  column: Column;
+  factor: string | undefined;
+  /** Whether the factor stands first. */
+  first: boolean;
+}
+
+/** A thousand times the term's value. */
+function thousandfold({ column, factor = "1" }: Term, row: CellRow): bigint | null {
+  const cell = comparable(column, row[column.name]!);
+  const [whole, fraction = ""] = factor.split(".");
+  return cell === null ? null : (cell as bigint) * BigInt(whole! + fraction.padEnd(3, "0"));
+}
+
+const printTerm = ({ column, factor, first }: Term) =>
+  factor === undefined ? column.name : first ? `${factor} * ${column.name}` : `${column.name}*${factor}`;
 
 type Truth = boolean | null;
 
@@ -53,6 +73,7 @@ function compare(cell: bigint | string | boolean | null, sign: string, operand: 
   const { value } = operand;
   switch (sign) {
     case "==":
+    case "=":
       return cell === value;
     case "!=":
       return cell !== value;
@@ -81,6 +102,15 @@ export function evaluate(node: Node, row: CellRow): Truth {
       return not(evaluate(node.part, row));
     case "compare":
       return compare(comparable(node.column, row[node.column.name]!), node.sign, node.operand);
+    case "pair": {
+      const [left, right] = [thousandfold(node.left, row), thousandfold(node.right, row)];
+      return right === null ? null : compare(left, node.sign, { value: right, text: "" });
+    }
+    case "regex": {
+      const cell = comparable(node.column, row[node.column.name]!);
+      if (cell === null) return null;
+      return new RegExp(node.source, `us${node.flags}`).test(cell as string) === (node.sign === "=~");
+    }
     case "in": {
       const parts = node.operands.map((operand): Node => ({ kind: "compare", column: node.column, sign: "==", operand }));
       return evaluate({ kind: "or", parts }, row);
@@ -98,6 +128,10 @@ export function print(node: Node): string {
       return `!(${print(node.part)})`;
     case "compare":
       return `${node.column.name} ${node.sign} ${node.operand.text}`;
+    case "pair":
+      return `${printTerm(node.left)} ${node.sign} ${printTerm(node.right)}`;
+    case "regex":
+      return `${node.column.name} ${node.sign} /${node.source}/${node.flags}`;
     case "in":
       return `${node.column.name} in (${node.operands.map(({ text }) => text).join(", ")})`;
     case "and":
@@ -109,7 +143,7 @@ export function print(node: Node): string {
 
 /** How many comparisons it has. */
 export function size(node: Node): number {
-  if (node.kind === "compare") return 1;
+  if (node.kind === "compare" || node.kind === "pair" || node.kind === "regex") return 1;
   if (node.kind === "in") return node.operands.length;
   return node.kind === "not" ? size(node.part) : node.parts.reduce((sum, part) => sum + size(part), 0);
 }
@@ -127,7 +161,8 @@ export function quote(text: string, escaped: boolean): string {
 const U64 = (1n << 64n) - 1n;
 const S64 = (1n << 63n) - 1n;
 
-function numberOperand(type: string, seen: bigint[]): fc.Arbitrary<Operand> {
+function numberOperand({ type, name }: Column, seen: bigint[]): fc.Arbitrary<Operand> {
+  const unit = type === "hex" ? undefined : /_(ns|us)$/.exec(name)?.[1];
   const [least, most] = type === "signed" ? [-S64 - 1n, S64] : [0n, U64];
   const near = seen.length > 0
     ? fc.tuple(fc.constantFrom(...seen), fc.bigInt(-2n, 2n)).map(([value, by]) => value + by)
@@ -139,7 +174,12 @@ function numberOperand(type: string, seen: bigint[]): fc.Arbitrary<Operand> {
   return fc.tuple(value, fc.constantFrom("decimal", "hex", "suffix")).map(([value, style]) => {
     const [sign, size] = value < 0n ? ["-", -value] : ["", value];
     if (style === "hex") return { value, text: `${sign}0x${size.toString(16)}` };
-    if (style === "suffix" && size % 1024n === 0n) return { value, text: `${sign}${size / 1024n}k` };
+    if (style === "suffix" && unit !== undefined) {
+      const units = { ns: 1n, us: 1000n, ms: 1_000_000n, s: 1_000_000_000n, m: 60_000_000_000n, h: 3600_000_000_000n };
+      const scale = units[unit as "ns" | "us"];
+      const [suffix, ns] = Object.entries(units).findLast(([, ns]) => (size * scale) % ns === 0n)!;
+      if (sign === "") return { value, text: `${size * scale / ns}${suffix}` };
+    } else if (style === "suffix" && size % 1024n === 0n) return { value, text: `${sign}${size / 1024n}k` };
     return { value, text: String(value) };
   });
 }
@@ -155,6 +195,55 @@ function stringOperand(seen: string[]): fc.Arbitrary<string> {
   return fc.oneof(whole, part, part, wrong, fc.constant(""), fc.string({ maxLength: 12 })).map((text) => {
     return text.isWellFormed() && !text.includes("\ufffd") && text.length < 200 ? text : text.slice(0, 3).toWellFormed();
   });
+}
+
+/** A character as an expression writes it; no slash, which would end the literal. */
+const literal = (char: string) => /[\p{L}\p{N} _<>:=-]/u.test(char) ? char : `\\u{${char.codePointAt(0)!.toString(16)}}`;
+
+/** Expressions of which many match parts of `seen`. */
+export function regexSources(seen: string[]): fc.Arbitrary<string> {
+  const fragment = stringOperand(seen).map((text) => [...text].slice(0, 8).map(literal).join(""));
+  const set = fc.constantFrom(
+    ".",
+    "[a-f]",
+    "[^a-z]",
+    "\\d",
+    "\\w",
+    "\\s",
+    "\\S",
+    "[^]",
+    "\\p{L}",
+    "[\\d_-]",
+    "[é-日]",
+    "[/:]",
+    "\\ufffd",
+  );
+  const { node } = fc.letrec<{ node: string }>((tie) => ({
+    node: fc.oneof(
+      { maxDepth: 4 },
+      fc.oneof(fragment, fragment, set),
+      fc.tuple(tie("node"), tie("node")).map(([one, other]) => one + other),
+      fc.tuple(tie("node"), tie("node")).map(([one, other]) => `(${one}|${other})`),
+      fc.tuple(tie("node"), fc.constantFrom("*", "+", "?", "{2}", "{1,3}", "{0,2}", "*?")).map(([one, times]) =>
+        `(?:${one})${times}`
+      ),
+      fc.tuple(tie("node"), fc.constantFrom("^", "(?:^|x)")).map(([one, begin]) => begin + one),
+      fc.tuple(tie("node"), fc.constantFrom("$", "(?:$|x)")).map(([one, end]) => one + end),
+    ),
+  }));
+  return node.map((source) => source || "(?:)");
+}
+
+/** Comparisons of two columns of numbers. */
+function pairs(columns: readonly Column[]): fc.Arbitrary<Node>[] {
+  const numbers = columns.filter(({ type }) => ["number", "signed", "hex"].includes(type));
+  if (numbers.length === 0) return [];
+  const factor = fc.constantFrom(undefined, undefined, "1", "2", "0.5", "0.9", "1.125", "1000", "18446744073709", "0.001");
+  const term = fc.record({ column: fc.constantFrom(...numbers), factor, first: fc.boolean() });
+  const sign = fc.constantFrom("==", "=", "!=", "<", "<=", ">", ">=");
+  return [
+    fc.record({ kind: fc.constant("pair" as const), left: term, right: term, sign }),
+  ];
 }
 
 function comparison(column: Column, rows: CellRow[]): fc.Arbitrary<Node> {
@@ -196,7 +285,7 @@ function comparison(column: Column, rows: CellRow[]): fc.Arbitrary<Node> {
     case "number":
     case "signed":
     case "hex":
-      return from(["==", "!=", "<", "<=", ">", ">="], numberOperand(column.type, seen as bigint[]));
+      return from(["==", "!=", "<", "<=", ">", ">="], numberOperand(column, seen as bigint[]));
   }
   const equal = fc.tuple(stringOperand(seen as string[]), fc.boolean()).map(([value, escaped]) => ({
     value,
@@ -212,12 +301,20 @@ function comparison(column: Column, rows: CellRow[]): fc.Arbitrary<Node> {
     sign: fc.constantFrom("~", "!~"),
     operand: pattern,
   });
-  return fc.oneof(from(["==", "!="], equal), match);
+  const regex = fc.record({
+    kind: fc.constant("regex" as const),
+    column: fc.constant(column),
+    sign: fc.constantFrom("=~", "!~"),
+    source: regexSources(seen as string[]),
+    flags: fc.constantFrom("", "", "i"),
+  });
+  return fc.oneof(from(["==", "!="], equal), match, regex);
 }
 
 /** Expressions over `columns`, with values like those of `rows`. */
 export function expressions(columns: readonly Column[], rows: CellRow[], maxDepth = 4): fc.Arbitrary<Node> {
-  const leaf = fc.constantFrom(...columns).chain((column) => comparison(column, rows));
+  const single = fc.constantFrom(...columns).chain((column) => comparison(column, rows));
+  const leaf = fc.oneof({ weight: 6, arbitrary: single }, ...pairs(columns));
   const { node } = fc.letrec<{ node: Node }>((tie) => ({
     node: fc.oneof(
       { maxDepth, withCrossShrink: true },

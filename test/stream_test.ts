@@ -102,7 +102,7 @@ Deno.test("passes() keeps every column, in the order asked for, in ascending run
 
 Deno.test("encode() fills struct query as C lays it out", () => {
   using folder = new TemporaryFolder();
-  const fields = ["pass[1]", "where", "flags", "tests", "cell_max", "last", "test[0]", "test[1]", "pool"];
+  const fields = ["pass[1]", "where", "flags", "tests", "cell_max", "last", "automaton_max", "test[0]", "test[1]", "pool"];
   const members = ["lo", "hi", "offset", "length", "column", "flags", "next[0]", "next[1]"];
   const program = `#include <stdio.h>
     #include <stddef.h>
@@ -126,6 +126,7 @@ Deno.test("encode() fills struct query as C lays it out", () => {
         { column: 62, flags: 9, lo: 1n << 63n, hi: (1n << 64n) - 1n, offset: 0x1234, length: 0x5678, onFalse: 64, onTrue: 65 },
       ],
       pool: encode8("pool"),
+      states: new Uint16Array(3 * 256),
     },
   };
   const bytes = encode(query);
@@ -136,6 +137,7 @@ Deno.test("encode() fills struct query as C lays it out", () => {
   equal(view.getBigUint64(at.where!, true), 1n << 1n | 1n << 62n);
   equal(view.getUint32(at.flags!, true), 0xa5a5a5a5);
   equal(view.getUint32(at.tests!, true), 2);
+  equal(view.getUint32(at.automaton_max!, true), 3);
   equal(view.getUint32(at.cell_max!, true), LONG_STRINGS_MAX / 2);
   equal(view.getUint8(at.last!), 63);
   query.predicate!.tests.forEach((test, i) => {

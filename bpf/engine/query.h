@@ -20,6 +20,7 @@ enum {
 	STAMP_SIZE = 512,
 	MAX_COLUMNS = 64,
 	NAME_SIZE = 64,
+	MAX_STATES = 4096,	/* of the automaton of a --where's regular expressions, 512 bytes each */
 
 	/* where a test may jump besides to another test */
 	ACCEPT = MAX_TESTS,
@@ -30,6 +31,13 @@ enum {
 	TEST_ABSENT = 2,	/* the test holds for an absent value only */
 	TEST_START = 4,		/* a string's pattern, pool[offset .. offset + length), matches at its start only */
 	TEST_END = 8,		/* ... at its end only; with both flags, the pattern is the whole string */
+	TEST_PAIR = 16,		/* compares two numbers, this column's times lo and that of column `offset` times hi; `length` says how */
+	TEST_REGEX = 32,	/* a string takes the automaton from state lo to one that is at least hi (regex.h) */
+
+	/* test.length of a TEST_PAIR */
+	PAIR_LESS = 1,		/* the first product is below the other one; without this bit, they are equal */
+	PAIR_SIGNED = 2,	/* the first column has a sign */
+	PAIR_OTHER_SIGNED = 4,	/* the other column has one */
 
 	/* query.flags */
 	QUERY_BLOCKS = 1,	/* text of stacks: the block of lines of the tutorial, not columns */
@@ -59,6 +67,8 @@ struct query {
 	__u16 cpus;		/* possible CPUs: the number of values in an element of a per-CPU map */
 	__u32 groups_max;	/* max_entries of the map `groups`; 0 counts as 1 */
 	__u32 owners_max;	/* max_entries of the map `owners`, in the same way */
+	__u32 automaton_max;	/* max_entries of the map `automaton`, in the same way */
+	__u32 unused;		/* the tests begin at a multiple of 8 */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };

@@ -94,6 +94,7 @@ struct word {
 
 #define COMPARE_NUMBER(bias, name, expression)                               \
 	u64 cell_value = (expression);                                       \
+	KEEP_NUMBER(COLUMN_##name, cell_value, absent);                      \
 	TEST_NUMBER(COLUMN_##name, cell_value ^ (bias), absent)
 #define WRITE_NUMBER(put, name, width, expression)                           \
 	u64 cell_value = (expression);                                       \
@@ -278,6 +279,7 @@ static __always_inline void put_word(const struct word *word)
 #define RETURN_AFTER_COST(cost)                                                    \
 	if (query.where & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) && !(made && decide(truth))) { \
 		COLUMNS(WHERE_COST_##cost, WHERE_COST_##cost)                \
+		TEST_PAIRS                                                   \
 		if (!decide(truth | ~made))                                  \
 			return 0;                                            \
 	}
@@ -288,7 +290,8 @@ static __always_inline void put_word(const struct word *word)
 #define RETURN_UNLESS_KEPT                                                   \
 	do {                                                                 \
 		(void)walk_started;                                          \
-		u64 truth = 0, made = 0;                                     \
+		u64 truth = 0, made = 0, known = 0, missing = 0;             \
+		(void)known, (void)missing;                                  \
 		RETURN_AFTER_COST(0)                                               \
 		RETURN_AFTER_COST(1)                                               \
 		RETURN_AFTER_COST(2)                                               \

@@ -14,6 +14,9 @@
 #define TASK_ITER_WHERE_H
 
 #include "row.h"
+#ifdef FULL_QUERY
+#include "regex.h"
+#endif
 
 #define SIGNED_BIAS (1ull << 63)
 
@@ -85,6 +88,10 @@ GLOBAL int compare_string(u32 i, u32 length)
 {
 	u32 flags = TEST(i)->flags, size = TEST(i)->length, last = length - size;
 
+#ifdef FULL_QUERY
+	if (flags & TEST_REGEX)
+		return accepts(TEST(i)->lo, TEST(i)->hi, length);
+#endif
 	if (length > SOURCE_MASK || size > length || (flags & TEST_START && flags & TEST_END && last))
 		return 0;
 	match_offset = TEST(i)->offset;
@@ -101,10 +108,74 @@ GLOBAL int compare_string(u32 i, u32 length)
 	return match_found;
 }
 
+/*
+ * Two numbers, each with its factor. Only the full program compares them: it keeps the numbers of columns until both are known, for
+ * the second one may cost more to get. The products are exact, of 128 bits.
+ */
+#ifdef FULL_QUERY
+#define IS_PAIR(i) (TEST(i)->flags & TEST_PAIR)
+
+u64 numbers[64];		/* of the columns that the predicate reads */
+
+#define KEEP_NUMBER(column_number, value, absent)                            \
+	do {                                                                 \
+		numbers[column_number] = (value);                            \
+		known |= 1ull << (column_number);                            \
+		missing |= (u64)(absent) << (column_number);                 \
+	} while (0)
+
+struct product {
+	u64 high, low;
+};
+
+static __always_inline struct product multiply(u64 a, u64 b)
+{
+	u64 low = (u64)(u32)a * (u32)b, one = (a >> 32) * (u32)b, other = (u32)a * (b >> 32);
+	u64 middle = (low >> 32) + (u32)one + (u32)other;
+
+	return (struct product){ (a >> 32) * (b >> 32) + (one >> 32) + (other >> 32) + (middle >> 32), middle << 32 | (u32)low };
+}
+
+static __always_inline bool is_below(struct product a, struct product b)
+{
+	return a.high < b.high || (a.high == b.high && a.low < b.low);
+}
+
+/* Makes the test i, without its negation. Factors are above 0, so a product has the sign of its number. */
+GLOBAL int compare_pair(u32 i)
+{
+	u64 a = numbers[TEST(i)->column & 63], b = numbers[TEST(i)->offset & 63];
+	u32 how = TEST(i)->length;
+	bool a_negative = how & PAIR_SIGNED && (s64)a < 0, b_negative = how & PAIR_OTHER_SIGNED && (s64)b < 0;
+	struct product one = multiply(a_negative ? -a : a, TEST(i)->lo), other = multiply(b_negative ? -b : b, TEST(i)->hi);
+
+	if (!(how & PAIR_LESS))
+		return a_negative == b_negative && one.high == other.high && one.low == other.low;
+	if (a_negative != b_negative)
+		return a_negative;
+	return a_negative ? is_below(other, one) : is_below(one, other);
+}
+
+/* Makes the tests of pairs whose second number has become known. */
+#define TEST_PAIRS                                                           \
+	EACH_TEST(i) {                                                       \
+		u64 both = 1ull << (TEST(i)->column & 63) | 1ull << (TEST(i)->offset & 63); \
+		if (!IS_PAIR(i) || made >> i & 1 || (known & both) != both)  \
+			continue;                                            \
+		made |= 1ull << i;                                           \
+		if (!(missing & both))                                       \
+			truth |= (u64)(compare_pair(i) ^ (TEST(i)->flags & TEST_NEGATE)) << i; \
+	}
+#else
+#define IS_PAIR(i) false
+#define KEEP_NUMBER(column_number, value, absent) do { } while (0)
+#define TEST_PAIRS
+#endif
+
 /* Makes every test of a column: of a number, or of a string in source. A negative length means that the string is absent. */
 #define TEST_NUMBER(column_number, value, absent)                            \
 	EACH_TEST(i) {                                                       \
-		if (TEST(i)->column != (column_number))                      \
+		if (TEST(i)->column != (column_number) || IS_PAIR(i))        \
 			continue;                                            \
 		made |= 1ull << i;                                           \
 		truth |= compare_number(i, value, absent) << i;              \

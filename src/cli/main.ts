@@ -7,8 +7,12 @@ import { read } from "./read.ts";
 
 const words = process.argv.slice(2);
 
+/** Whether the word contains a regular expression, or names a file that may: what compiles them is loaded only then. */
+const mayHaveRegex = (word: string) => /[=!]~|^--file\b/.test(word);
+
 try {
   const question = quick(words);
+  if (!question?.plan && words.some(mayHaveRegex)) await (await import("../query/where.ts")).learnRegex();
   if (question) {
     const { query, format, plan } = question;
     const planned = plan?.() ?? (await import("../query/plan.ts")).plan(query, format);

@@ -8,12 +8,18 @@ export const POOL_SIZE = 2048;
 export const STAMP_SIZE = 512;
 export const MAX_COLUMNS = 64;
 export const NAME_SIZE = 64;
+export const MAX_STATES = 4096;
 export const ACCEPT = 64;
 export const REJECT = 65;
 export const TEST_NEGATE = 1;
 export const TEST_ABSENT = 2;
 export const TEST_START = 4;
 export const TEST_END = 8;
+export const TEST_PAIR = 16;
+export const TEST_REGEX = 32;
+export const PAIR_LESS = 1;
+export const PAIR_SIGNED = 2;
+export const PAIR_OTHER_SIGNED = 4;
 export const QUERY_BLOCKS = 1;
 export const QUERY_STAMP = 2;
 export const QUERY_SHARED = 4;
@@ -23,7 +29,7 @@ export const QUERY_NAMES = 256;
 /** struct test: its size and the offsets of its fields, in bytes. */
 export const test = { size: 24, lo: 0, hi: 8, offset: 16, length: 18, column: 20, flags: 21, next: 22 };
 /** struct query: its size and the offsets of its fields, in bytes. */
-export const query = { size: 4136, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, test: 544, pool: 2080 };
+export const query = { size: 4144, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, automaton_max: 544, unused: 548, test: 552, pool: 2088 };
 /** struct name: its size and the offsets of its fields, in bytes. */
 export const name = { size: 64, text: 0, length: 63 };
 /** struct progress: its size and the offsets of its fields, in bytes. */

@@ -8,7 +8,7 @@ import { attributeOf } from "./otel.ts";
 import { encode } from "./query.ts";
 import type { Format, Request } from "./request.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
-import { all, compile, equals, type Expression, fixed, nearest, parse } from "./where.ts";
+import { all, compile, equals, type Expression, fixed, isFull, nearest, parse } from "./where.ts";
 
 /** Other names that columns may have. */
 export const NAMES = ["otel"] as const;
@@ -186,9 +186,14 @@ export function plan(query: Query, format: Format, stamped = false, description?
       compared: predicate?.tests.map(({ column }) => table.columns[column]!)
         .find(({ type }) => type === "symbol" || type === "frames")?.name,
       plain: !predicate && isPlain,
-      full: query.names !== undefined ||
+      full: query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
         [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full),
-      fill: query.names && { names: namesOf(table) },
+      fill: query.names || predicate?.states.length
+        ? {
+          ...(query.names && { names: namesOf(table) }),
+          ...(predicate?.states.length && { automaton: new Uint8Array(predicate.states.buffer) }),
+        }
+        : undefined,
       pid,
       narrowed: pid !== undefined && !query.names && predicate!.tests.length === 1 && isPlain
         ? encode({ ...constant, predicate: undefined })

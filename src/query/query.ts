@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The constant query as bytes: `struct query` of bpf/engine/query.h. */
 
-import { POOL_SIZE, query as QUERY, QUERY_VERSION, test as TEST } from "./layout.gen.ts";
+import { POOL_SIZE, query as QUERY, QUERY_VERSION, test as TEST, TEST_PAIR } from "./layout.gen.ts";
 import type { Predicate } from "./where.ts";
 
 /** `QUERY_VERSION << 16 | sizeof(struct query)`, as `task_iter_version()` says it. */
@@ -65,6 +65,7 @@ export function encode(plan: Plan): Uint8Array {
   predicate.tests.forEach((test, i) => {
     const at = QUERY.test + i * TEST.size;
     where |= 1n << BigInt(test.column);
+    if (test.flags & TEST_PAIR) where |= 1n << BigInt(test.offset);
     view.setBigUint64(at + TEST.lo, test.lo, true);
     view.setBigUint64(at + TEST.hi, test.hi, true);
     view.setUint16(at + TEST.offset, test.offset, true);
@@ -75,6 +76,7 @@ export function encode(plan: Plan): Uint8Array {
   });
   view.setBigUint64(QUERY.where, where, true);
   view.setUint32(QUERY.tests, predicate.tests.length, true);
+  view.setUint32(QUERY.automaton_max, predicate.states.length / 256, true);
   bytes.set(predicate.pool, QUERY.pool);
   return bytes;
 }

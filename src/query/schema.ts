@@ -32,6 +32,12 @@ export interface Table {
   readonly columns: Column[];
 }
 
+/** The nanoseconds in the unit of a column of times, which its name ends in; `undefined` for any other column. */
+export function unitOf({ name, type }: Column): bigint | undefined {
+  if (type !== "number" && type !== "signed") return undefined;
+  return name.endsWith("_ns") ? 1n : name.endsWith("_us") ? 1000n : undefined;
+}
+
 /** Every table, in the order of the alphabet; its columns are made when they are asked for: a run needs those of one table. */
 export const tables: readonly Table[] = generated.map(([name, iterator, since, plural, doc, columns]) => {
   let made: Column[] | undefined;
