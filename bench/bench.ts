@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * deno task bench [--readme] [FOLDER]
+ * deno task bench [--readme] [--short] [FOLDER]
  *
  * How fast task-iter is, beside others and beside the floor: the kernel's walk that prints nothing. The competitors take turns
  * in each round, and a number is the median of its rounds. FOLDER holds the tutorial's C program (task_stack.bpf.c and
  * task_stack.c); without it its row says so. `--readme` puts the table between the marks of README.md.
+ *
+ * `--short` takes a minute. It leaves out what is slow, and is a test: it fails when a ratio is worse than 1.5 times its goal, also
+ * when measured a second time.
  */
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
@@ -25,11 +28,14 @@ const PROCESSES = 1000;
 const THREADS = 10;
 const DESCRIPTORS = 35;
 const SOCKETS = 20_000;
-const ROUNDS = 9;
+const readme = Deno.args.includes("--readme");
+const short = Deno.args.includes("--short");
+const ROUNDS = short ? 5 : 9;
 /** Of what takes seconds, so that all is done in five minutes. */
 const SLOW_ROUNDS = 5;
+/** How much worse than its goal a ratio may be in the short form. Ratios of a busy machine differ by a quarter. */
+const TOLERANCE = 1.5;
 
-const readme = Deno.args.includes("--readme");
 const [peer] = Deno.args.filter((word) => !word.startsWith("-"));
 const hasPeer = peer !== undefined && existsSync(`${peer}/task_stack.c`) && existsSync(`${peer}/task_stack.bpf.c`);
 const folder = mkdtempSync(`${tmpdir()}/task-iter-bench-`);
@@ -44,22 +50,42 @@ interface Line {
   theirs: string;
   result: string;
   target: string;
-  met: boolean | undefined;
+  /** The result as a part of its goal: at most 1 meets the goal. `undefined` when not measured. */
+  share: number | undefined;
 }
 
 const lines: Line[] = [];
 
-function skip(what: string, against: string, why: string): void {
-  lines.push({ what, ours: "", against, theirs: "", result: `not measured: ${why}`, target: "", met: undefined });
-}
+const skipped = (what: string, against: string, why: string): Line => ({
+  what,
+  ours: "",
+  against,
+  theirs: "",
+  result: `not measured: ${why}`,
+  target: "",
+  share: undefined,
+});
 
 const ms = (value: number) => `${value < 100 ? value.toFixed(1) : value.toFixed(0)} ms`;
 
-function compare(what: string, ours: number, against: string, theirs: number, most: number): void {
+function compared(what: string, ours: number, against: string, theirs: number, most: number): Line {
   const ratio = ours / theirs;
   const target = most < 0.3 ? `1/${Math.round(1 / most)}` : String(most);
   const result = most < 0.3 ? `1/${(1 / ratio).toFixed(1)}` : ratio.toFixed(2);
-  lines.push({ what, ours: ms(ours), against, theirs: ms(theirs), result, target, met: ratio <= most });
+  return { what, ours: ms(ours), against, theirs: ms(theirs), result, target, share: ratio / most };
+}
+
+const fails = ({ share }: Line) => share !== undefined && share > TOLERANCE;
+
+/** Adds the lines of a measurement. The short form makes it once more when a line fails, and keeps the better results. */
+async function record(measure: () => Line[] | Promise<Line[]>): Promise<void> {
+  let found = await measure();
+  if (short && found.some(fails)) {
+    say(`once more, for ${found.filter(fails).map(({ what, result }) => `${what} (${result})`).join(", ")}`);
+    const again = await measure();
+    found = found.map((line, i) => line.share! < again[i]!.share! ? line : again[i]!);
+  }
+  lines.push(...found);
 }
 
 function median(numbers: number[]): number {
@@ -86,7 +112,11 @@ function runOnce(command: string[]): Run {
 }
 
 /** Medians of commands that take turns. */
-function race<Name extends string>(commands: Record<Name, string[]>, rounds = ROUNDS): Record<Name, Run> {
+function race<Name extends string>(
+  commands: Record<Name, string[]>,
+  rounds = ROUNDS,
+  eachRound?: () => void,
+): Record<Name, Run> {
   const names = Object.keys(commands) as Name[];
   const runs = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Run[]>;
   for (let round = 0; round < rounds; round++) {
@@ -94,6 +124,7 @@ function race<Name extends string>(commands: Record<Name, string[]>, rounds = RO
       const name = names[(round + (round & 1 ? names.length - i : i)) % names.length]!;
       runs[name].push(runOnce(commands[name]));
     });
+    eachRound?.();
   }
   return Object.fromEntries(names.map((name) => [name, {
     ms: median(runs[name].map(({ ms }) => ms)),
@@ -101,25 +132,33 @@ function race<Name extends string>(commands: Record<Name, string[]>, rounds = RO
   }])) as Record<Name, Run>;
 }
 
-/** A walk: one of the floors by its name, or a table's program with the query that the command line would give it. */
-type Walker = string | { query: Query; format: Format };
+/**
+ * A walk: one of the floors by its name, or a table's program with the query that the command line would give it; for both, the
+ * target that measure.c attaches it to.
+ */
+interface Walker {
+  floor?: string;
+  query?: Query;
+  format?: Format;
+  target?: number | "cgroups";
+}
+
+/** The words for measure.c. */
+function walkerWords({ floor, query = { table: "stacks" }, format = "json", target = 0 }: Walker, file: string): string[] {
+  const { request } = plan(query, format);
+  writeFileSync(file, request.query);
+  const program = floor === undefined ? libraries + programOf(request) : `${built}floor_${floor}.light`;
+  return [program, file, String(target)];
+}
 
 /** Median milliseconds and bytes of one pass into a buffer in C: a program's own time, whoever reads it. The first is left out. */
 function walk<Name extends string>(walkers: Record<Name, Walker>, rounds = ROUNDS): Record<Name, { ms: number; bytes: number }> {
   const names = Object.keys(walkers) as Name[];
-  const args = names.flatMap((name, i) => {
-    const walker = walkers[name];
-    const file = `${folder}/query.${i}`;
-    const { request } = plan(
-      typeof walker === "string" ? { table: "stacks" } : walker.query,
-      typeof walker === "string" ? "json" : walker.format,
-    );
-    writeFileSync(file, request.query);
-    return typeof walker === "string"
-      ? [libraries + LIGHT, `${built}floor_${walker}.light`, file]
-      : [libraries + LIGHT, libraries + programOf(request), file];
+  const args = names.flatMap((name, i) => walkerWords(walkers[name], `${folder}/query.${i}`));
+  const output = execFileSync(`${built}measure`, ["walk", String(rounds + 1), libraries + LIGHT, ...args], {
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
   });
-  const output = execFileSync(`${built}measure`, ["walk", String(rounds + 1), ...args], { encoding: "utf8", maxBuffer: 1 << 26 });
   const passes = JSON.parse(output) as [number, number][][];
   return Object.fromEntries(names.map((name, i) => {
     const kept = passes[i]!.slice(1);
@@ -129,7 +168,7 @@ function walk<Name extends string>(walkers: Record<Name, Walker>, rounds = ROUND
 
 /** load.c, until it is disposed of. */
 class Load implements AsyncDisposable {
-  private constructor(private readonly child: ChildProcess) {}
+  private constructor(private readonly child: ChildProcess, readonly id: number) {}
 
   static async start(...args: (string | number)[]): Promise<Load> {
     const child = spawn(`${built}load`, args.map(String), { stdio: ["pipe", "pipe", "inherit"] });
@@ -137,8 +176,8 @@ class Load implements AsyncDisposable {
       throw new Error(`load ${args.join(" ")} failed`);
     });
     ended.catch(() => {});
-    await Promise.race([once(child.stdout!, "data"), ended]);
-    return new Load(child);
+    const [line] = await Promise.race([once(child.stdout!, "data"), ended]) as [Uint8Array];
+    return new Load(child, parseInt(new TextDecoder().decode(line)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -158,83 +197,157 @@ function readableTables(): string[] {
   );
 }
 
+/** Milliseconds of one load of the plain stacks program and one pass, in C, in a process that has done nothing before. */
+function bareLoad(): number {
+  const words = walkerWords({ query: { table: "stacks" } }, `${folder}/query`);
+  return JSON.parse(execFileSync(`${built}measure`, ["load", libraries + LIGHT, ...words], { encoding: "utf8" })).ns / 1e6;
+}
+
 /** On the machine as it is. */
-function coldRuns(tables: string[]): void {
+async function coldRuns(tables: string[]): Promise<void> {
   say("cold runs");
-  execFileSync(`${built}measure`, ["cache", executable, `${built}empty`, ...(hasPeer ? [`${built}task_stack`] : [])]);
-  const stacks = [executable, "stacks", "--format=json"];
-  const target = "cold run, stacks JSON, small system";
-  if (hasPeer) {
-    const cold = race({ ours: stacks, peer: [`${built}task_stack`] }, 4 * ROUNDS);
-    compare(target, cold.ours.ms, "tutorial's C program", cold.peer.ms, 0.35);
-  } else {
+  const files = [executable, `${built}empty`, ...(hasPeer ? [`${built}task_stack`] : [])];
+  const what = "cold run, stacks JSON, small system";
+  if (!hasPeer) {
     const why = peer === undefined ? "its folder was not given (deno task bench FOLDER)" : `${peer} does not hold it`;
-    skip(target, "tutorial's C program", why);
+    lines.push(skipped(what, "tutorial's C program", why));
   }
-  const commands: Record<string, string[]> = { empty: [`${built}empty`] };
-  for (const table of tables) commands[table] = [executable, table, "--format=json"];
-  const cold = race(commands);
-  const slowest = tables.toSorted((a, b) => cold[b]!.ms - cold[a]!.ms);
-  // The slowest one is the promise; the others show where it comes from.
-  for (const table of new Set([slowest[0]!, "stacks", "files"])) {
-    const what = table === slowest[0] ? `cold run, slowest of ${tables.length} tables: ${table}` : `cold run, ${table}`;
-    compare(what, cold[table]!.ms, "empty Bun executable + 8 ms", cold.empty!.ms + 8, 1);
+  await record(() => {
+    execFileSync(`${built}measure`, ["cache", ...files]);
+    const commands: Record<string, string[]> = { ours: [executable, "stacks", "--format=json"], empty: [`${built}empty`] };
+    if (hasPeer) commands["peer"] = [`${built}task_stack`];
+    const loads: number[] = [];
+    const cold = race(commands, 4 * ROUNDS, () => loads.push(bareLoad()));
+    const floor = cold["empty"]!.ms + median(loads);
+    return [
+      ...hasPeer ? [compared(what, cold["ours"]!.ms, "tutorial's C program", cold["peer"]!.ms, 0.35)] : [],
+      compared(what, cold["ours"]!.ms, "empty Bun executable + the load and walk in C", floor, 1.15),
+    ];
+  });
+  await record(() => {
+    const commands: Record<string, string[]> = { empty: [`${built}empty`] };
+    for (const table of tables) commands[table] = [executable, table, "--format=json"];
+    const cold = race(commands);
+    const slowest = tables.toSorted((a, b) => cold[b]!.ms - cold[a]!.ms);
+    // The slowest one is the promise; the others show where it comes from.
+    return [slowest[0]!, "stacks", "files"].map((table, i) =>
+      compared(
+        i === 0 ? `cold run, slowest of ${tables.length} tables: ${table}` : `cold run, ${table}`,
+        cold[table]!.ms,
+        "empty Bun executable + 8 ms",
+        cold["empty"]!.ms + 8,
+        1,
+      )
+    );
+  });
+}
+
+/** The folder of the v2 hierarchy of control groups. */
+const cgroupRoot = () =>
+  readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) => line.split(" ")).find((mount) => mount[2] === "cgroup2")
+    ?.[1];
+
+/** Each table that can be large: its iterator, the words for load.c, and what there is then. */
+const LARGE: { table: string; iterator: string; load?: () => (string | number)[] | undefined; rows: string }[] = [
+  { table: "vmas", iterator: "task_vma", load: () => ["vmas", 100, 600], rows: "60,000 mappings" },
+  { table: "tcp", iterator: "tcp", load: () => ["tcp", SOCKETS], rows: "20,000 sockets" },
+  { table: "udp", iterator: "udp", load: () => ["udp", SOCKETS], rows: "20,000 sockets" },
+  { table: "unix", iterator: "unix", load: () => ["unix", SOCKETS], rows: "20,000 sockets" },
+  { table: "netlink", iterator: "netlink", load: () => ["netlink", 5000], rows: "5,000 sockets" },
+  { table: "maps", iterator: "bpf_map", load: () => ["maps", 5000], rows: "5,000 maps" },
+  { table: "progs", iterator: "bpf_prog", load: () => ["progs", 5000], rows: "5,000 programs" },
+  {
+    table: "cgroups",
+    iterator: "cgroup",
+    load: () => {
+      const root = cgroupRoot();
+      return root === undefined ? undefined : ["cgroups", root, 5000];
+    },
+    rows: "5,000 groups",
+  },
+  { table: "elems", iterator: "bpf_map_elem", load: () => ["elems", 100_000], rows: "100,000 elements" },
+  { table: "ksyms", iterator: "ksym", rows: "the kernel's" },
+];
+
+const NOTHING = "walk that prints nothing";
+
+async function largeTables(tables: string[]): Promise<void> {
+  for (const { table, iterator, load, rows } of LARGE) {
+    const what = `${table}, walk, JSON, ${rows}`;
+    const words = load?.();
+    // elems reads a map that is still to be made, so a plain read of all tables leaves it out.
+    if ((table !== "elems" && !tables.includes(table)) || (load && !words)) {
+      lines.push(skipped(what, NOTHING, `this kernel gives no ${table}`));
+      continue;
+    }
+    say(what);
+    await using started = words && await Load.start(...words);
+    const target = table === "elems" ? started!.id : table === "cgroups" ? "cgroups" : 0;
+    const query = { table, ...(table === "elems" ? { map: started!.id } : {}) };
+    await record(() => {
+      const { floor, ours } = walk({ floor: { floor: iterator, target }, ours: { query, target } }, 2 * ROUNDS);
+      return [compared(what, ours.ms, NOTHING, floor.ms, 1.6)];
+    });
+    if (table === "tcp") await record(tcpCommands);
   }
 }
 
-async function tasks(tables: string[]): Promise<void> {
+function tcpCommands(): Line[] {
+  if (!has("ss")) return [skipped("tcp, whole command", "ss -tan", "ss is not on this machine")];
+  const { ours, ss } = race({ ours: [executable, "tcp", "--format=json"], ss: ["ss", "-tan"] });
+  return [compared("tcp, whole command", ours.ms, "ss -tan", ss.ms, 1 / 2)];
+}
+
+/** A whole command of ours against another tool's. */
+function against(what: string, ours: string[], theirs: string[], most: number, rounds = ROUNDS): Line {
+  const name = theirs[0] === "sh" ? `\`${theirs[2]}\`` : theirs.join(" ");
+  if (theirs[0] !== "sh" && !has(theirs[0]!)) return skipped(what, name, `${theirs[0]} is not on this machine`);
+  const times = race({ ours: [executable, ...ours, "--format=json"], theirs }, rounds);
+  return compared(what, times.ours.ms, name, times.theirs.ms, most);
+}
+
+async function tasks(): Promise<void> {
   say(`${PROCESSES} processes of ${THREADS} threads and ${DESCRIPTORS} descriptors`);
   await using _load = await Load.start("tasks", PROCESSES, THREADS, DESCRIPTORS);
   const withoutPath = ["comm", "pid", "tid", "fd", "type", "mode", "file_ops"];
-  const walks = walk({
-    nothing: "task_nothing",
-    stack: "task_stack",
-    files: "files_nothing",
-    path: "files_path",
-    stacksJson: { query: { table: "stacks" }, format: "json" },
-    filesJson: { query: { table: "files", columns: withoutPath }, format: "json" },
-    filesCsv: { query: { table: "files", columns: withoutPath }, format: "csv" },
-    pathJson: { query: { table: "files" }, format: "json" },
-    tasks: tables.includes("tasks") ? { query: { table: "tasks" }, format: "json" } : "task_nothing",
-  }, 2 * ROUNDS);
-  compare("stacks, walk, JSON", walks.stacksJson.ms, "walk that unwinds, prints nothing", walks.stack.ms, 1.25);
-  compare("files without path, walk, JSON", walks.filesJson.ms, "walk that prints nothing", walks.files.ms, 1.6);
-  compare("files without path, walk, CSV", walks.filesCsv.ms, "walk that prints nothing", walks.files.ms, 1.6);
-  compare("files with path, walk, JSON", walks.pathJson.ms, "walk with bpf_d_path, prints nothing", walks.path.ms, 1.5);
-  if (tables.includes("tasks")) compare("tasks, walk, JSON", walks.tasks.ms, "walk that prints nothing", walks.nothing.ms, 2);
-  else skip("tasks, walk, JSON", "walk that prints nothing", "there is no table tasks");
+  await record(() => {
+    const walks = walk({
+      task: { floor: "task" },
+      stack: { floor: "task_stack" },
+      files: { floor: "task_file" },
+      path: { floor: "task_file_path" },
+      stacksJson: { query: { table: "stacks" } },
+      filesJson: { query: { table: "files", columns: withoutPath } },
+      filesCsv: { query: { table: "files", columns: withoutPath }, format: "csv" },
+      pathJson: { query: { table: "files" } },
+      tasks: { query: { table: "tasks" } },
+    }, 2 * ROUNDS);
+    return [
+      compared("stacks, walk, JSON", walks.stacksJson.ms, "walk that unwinds, prints nothing", walks.stack.ms, 0.7),
+      compared("files without path, walk, JSON", walks.filesJson.ms, NOTHING, walks.files.ms, 1.4),
+      compared("files without path, walk, CSV", walks.filesCsv.ms, NOTHING, walks.files.ms, 1.4),
+      compared("files, walk, JSON", walks.pathJson.ms, "walk with bpf_d_path, prints nothing", walks.path.ms, 1.4),
+      compared("tasks, walk, JSON", walks.tasks.ms, NOTHING, walks.task.ms, 1.6),
+    ];
+  });
 
   say("whole commands");
-  const command = (table: string) => [executable, table, "--format=json"];
-  const cat = race({ ours: command("stacks"), cat: ["sh", "-c", "cat /proc/[0-9]*/task/*/stack"] });
-  compare("stacks, whole command", cat.ours.ms, "`cat /proc/[0-9]*/task/*/stack`", cat.cat.ms, 1 / 8);
-  for (
-    const [tool, args, most] of [["lsfd", [], 1 / 25], ["lsof", ["-n"], 1 / 150]] as [string, string[], number][]
-  ) {
-    const against = [tool, ...args].join(" ");
-    if (!has(tool)) {
-      skip("files, whole command", against, `${tool} is not on this machine`);
-      continue;
-    }
-    const { ours, theirs } = race({ ours: command("files"), theirs: [tool, ...args] }, tool === "lsof" ? SLOW_ROUNDS : ROUNDS);
-    compare("files, whole command", ours.ms, against, theirs.ms, most);
-  }
-  if (!tables.includes("tasks")) skip("tasks, whole command", "ps -eLf", "there is no table tasks");
-  else if (!has("ps")) skip("tasks, whole command", "ps -eLf", "ps is not on this machine");
-  else {
-    const { ours, ps } = race({ ours: command("tasks"), ps: ["ps", "-eLf"] });
-    compare("tasks, whole command", ours.ms, "ps -eLf", ps.ms, 1 / 12);
-  }
+  await record(() => [against("stacks, whole command", ["stacks"], ["sh", "-c", "cat /proc/[0-9]*/task/*/stack"], 1 / 8)]);
+  await record(() => [against("files, whole command", ["files"], ["lsfd"], 1 / 25, SLOW_ROUNDS)]);
+  if (!short) await record(() => [against("files, whole command", ["files"], ["lsof", "-n"], 1 / 150, SLOW_ROUNDS)]);
+  await record(() => [against("tasks, whole command", ["tasks"], ["ps", "-eLf"], 1 / 12)]);
 
   // A pass after the first: what more passes add to the whole command. They begin at multiples of an interval so short that there
   // is no pause.
   const passes = (count: number) => [executable, "stacks", "-f", "json", "--interval=0.01ms", `--count=${count}`];
-  const more = [], walked = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    more.push((runOnce(passes(21)).ms - runOnce(passes(1)).ms) / 20);
-    walked.push(walk({ stacks: { query: { table: "stacks" }, format: "json" } }, 20).stacks.ms);
-  }
-  compare("--interval, a pass after the first", median(more), "the same walk, read by C", median(walked), 1.1);
+  await record(() => {
+    const more = [], walked = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      more.push((runOnce(passes(21)).ms - runOnce(passes(1)).ms) / 20);
+      walked.push(walk({ stacks: { query: { table: "stacks" } } }, 20).stacks.ms);
+    }
+    return [compared("--interval, a pass after the first", median(more), "the same walk, read by C", median(walked), 1.1)];
+  });
 }
 
 /** Rows and time of `files` where one program walks `descriptors` more than the system has. */
@@ -243,7 +356,7 @@ async function many(processes: number, descriptors: number): Promise<{ rows: num
   const args = ["files", "-f", "json", "-c", "comm,pid,fd,type,mode"];
   const { stderr } = spawnSync(executable, [...args, "--stats"], { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" });
   const rows = Number(/^([0-9]+) rows/m.exec(stderr)?.[1]);
-  const { it } = walk({ it: { query: { table: "files", columns: ["comm", "pid", "fd", "type", "mode"] }, format: "json" } }, 5);
+  const { it } = walk({ it: { query: { table: "files", columns: ["comm", "pid", "fd", "type", "mode"] } } }, 5);
   return { rows, ms: it.ms, mb: runOnce([executable, ...args]).mb };
 }
 
@@ -269,7 +382,7 @@ async function growth(): Promise<void> {
     theirs: ms(small.ms * large.rows / small.rows),
     result: ratio.toFixed(2),
     target: "1.15",
-    met: ratio <= 1.15,
+    share: ratio / 1.15,
   });
   lines.push({
     what: `memory, ${large.rows} rows`,
@@ -278,21 +391,12 @@ async function growth(): Promise<void> {
     theirs: `${few.toFixed(1)} MB`,
     result: `${large.mb < few ? "-" : "+"} ${Math.abs(large.mb - few).toFixed(1)} MB`,
     target: "+ 8 MB",
-    met: large.mb - few <= 8,
+    share: (large.mb - few) / 8,
   });
 }
 
-async function tcp(tables: string[]): Promise<void> {
-  if (!tables.includes("tcp")) return skip("tcp, whole command", "ss -tanp", "there is no table tcp");
-  if (!has("ss")) return skip("tcp, whole command", "ss -tanp", "ss is not on this machine");
-  say(`${SOCKETS} sockets`);
-  await using _load = await Load.start("tcp", SOCKETS);
-  const { ours, ss } = race({ ours: [executable, "tcp", "--format=json"], ss: ["ss", "-tanp"] });
-  compare("tcp, whole command", ours.ms, "ss -tanp", ss.ms, 1 / 5);
-}
-
 /** The kernel's text is in a file, so that only TypeScript works: read, whole lines, UTF-8, write. */
-function throughput(): void {
+function throughput(): Line[] {
   say("user space");
   const file = `${folder}/rows`;
   const text = execFileSync(executable, ["files", "-f", "jsonl"], { maxBuffer: 1 << 28 });
@@ -314,27 +418,27 @@ function throughput(): void {
     rates.push(bytes / ns);
   }
   const rate = median(rates);
-  lines.push({
+  return [{
     what: "user space, bytes to /dev/null",
     ours: `${rate.toFixed(2)} GB/s`,
     against: "",
     theirs: "",
     result: rate.toFixed(2),
     target: "at least 1 GB/s",
-    met: rate >= 1,
-  });
+    share: 1 / rate,
+  }];
 }
 
 function table(): string {
   const head = ["what", "task-iter", "against", "its time", "ratio", "at most", "met"];
-  const cells = lines.map(({ what, ours, against, theirs, result, target, met }) => [
+  const cells = lines.map(({ what, ours, against, theirs, result, target, share }) => [
     what,
     ours,
     against,
     theirs,
     result,
     target,
-    met === undefined ? "" : met ? "yes" : "no",
+    share === undefined ? "" : share <= 1 ? "yes" : "no",
   ]);
   const widths = head.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]!.length)));
   const line = (row: string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
@@ -350,11 +454,11 @@ try {
   const { status } = spawnSync("make", args, { stdio: ["ignore", 2, 2] });
   if (status !== 0) throw new Error("make -C bench failed");
   const tables = readableTables();
-  coldRuns(tables);
-  await tasks(tables);
-  await growth();
-  await tcp(tables);
-  throughput();
+  await coldRuns(tables.filter((table) => table !== "ksyms")); // a walk of 120,000 rows, which has a line of its own
+  await tasks();
+  await largeTables(tables);
+  if (!short) await growth();
+  await record(throughput);
   console.log(table());
   if (readme) {
     const text = readFileSync(`${root}README.md`, "utf8");
@@ -366,3 +470,10 @@ try {
   rmSync(folder, { recursive: true });
 }
 say(`${((performance.now() - started) / 1000).toFixed(0)} s`);
+if (short) {
+  const failed = lines.filter(fails);
+  for (const { what, against, result, target } of failed) console.log(`${what}, against ${against}: ${result}, goal ${target}`);
+  const measured = lines.filter(({ share }) => share !== undefined).length;
+  console.log(`${failed.length ? "FAILED" : "ok"} | ${measured - failed.length} passed | ${failed.length} failed`);
+  Deno.exitCode = failed.length ? 1 : 0;
+}

@@ -2,7 +2,8 @@
 /*
  * floor.bpf.c -- walks that print nothing: what no program that reads the same table can be faster than
  *
- * Each is built alone, -DFLOOR_NAME. `query` and `progress` are there because the shim, which loads it, sets them.
+ * Each is built alone, with -DFLOOR_NAME and -DITERATOR="NAME": most are the walk of that iterator and nothing else. `query` and
+ * `progress` are there because the shim, which loads it, sets them.
  */
 #include "../bpf/engine/kernel.h"
 #include "../bpf/engine/query.h"
@@ -13,15 +14,8 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile struct query query = {};
 struct progress progress;
 
-#ifdef FLOOR_task_nothing
-SEC("iter/task")
-int dump(struct bpf_iter__task *ctx)
-{
-	return 0;
-}
-#endif
+#if defined(FLOOR_task_stack)	/* unwinds */
 
-#ifdef FLOOR_task_stack
 unsigned long frames[64];
 
 SEC("iter/task")
@@ -33,17 +27,9 @@ int dump(struct bpf_iter__task *ctx)
 		bpf_get_task_stack(task, frames, sizeof(frames), 0);
 	return 0;
 }
-#endif
 
-#ifdef FLOOR_files_nothing
-SEC("iter/task_file")
-int dump(struct bpf_iter__task_file *ctx)
-{
-	return 0;
-}
-#endif
+#elif defined(FLOOR_task_file_path)	/* asks for the file's path */
 
-#ifdef FLOOR_files_path
 char path[4096];
 
 SEC("iter/task_file")
@@ -55,4 +41,13 @@ int dump(struct bpf_iter__task_file *ctx)
 		bpf_d_path(&file->f_path, path, sizeof(path));
 	return 0;
 }
+
+#else
+
+SEC("iter/" ITERATOR)
+int dump(void *ctx)
+{
+	return 0;
+}
+
 #endif
