@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READ_SIZE (16 << 10)	/* as src/native/walk.ts */
+#define READ_SIZE (31 << 10)	/* as src/native/walk.ts */
 
 extern char **environ;
 

@@ -9,9 +9,10 @@ import { check, type Handle, type Shim } from "./shim.ts";
 
 /**
  * Bytes per read. The kernel stops as soon as it has as many, so that nearly no row is formatted twice: with reads of its whole
- * 32 KiB buffer, the last row of each does not fit and is made again.
+ * 32 KiB buffer, the last row of each does not fit and is made again. Less would be worse where each read goes through the table
+ * from its beginning again (netlink, cgroups).
  */
-const READ_SIZE = 16 * 1024;
+const READ_SIZE = 31 * 1024;
 
 /** libbpf-shim/shim.h */
 const STAGE_PREPARE = 1;
