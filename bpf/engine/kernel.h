@@ -387,6 +387,7 @@ struct sock {
 	u16 sk_type;
 	u16 sk_protocol;
 	struct socket *sk_socket;
+	unsigned long sk_ino;				/* since 6.18 */
 	atomic_t sk_drops;
 	struct numa_drop_counters *sk_drop_counters;	/* since 6.18 */
 	u32 sk_ack_backlog;

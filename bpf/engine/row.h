@@ -69,6 +69,16 @@ char source[SOURCE_MASK + 1 + SOURCE_SPARE];
 #define SOURCE(at) (source + ((at) & SOURCE_MASK))
 
 /*
+ * Loads a value that the column `name` needs later. The processor then waits for the memory of several values at once, and writes
+ * the first columns meanwhile: it does not look ahead as far as the columns are apart.
+ */
+#define FETCH(name, value)                                                   \
+	do {                                                                 \
+		if (query.pass[0] & COLUMN_BIT(name))                        \
+			asm volatile("" : : "r"((u64)(value)));              \
+	} while (0)
+
+/*
  * The value does not exist. A column's expression says ABSENT. A function cannot: one that leaves a string in source[] and
  * returns its length returns NO_STRING, or what a helper gives below 0.
  */
@@ -164,6 +174,25 @@ GLOBAL int put_u64(u64 value)
 	return 0;
 }
 
+/*
+ * Writes a number, a short one without a call. Where the kernel guards returns against speculation, the processor mispredicts
+ * each of them, and a call takes as long as eight digits.
+ */
+static __always_inline void put_number(u64 value)
+{
+	u32 at = row_len, zeros;
+	u64 digits;
+
+	if (value >= E8) {
+		put_u64(value);
+		return;
+	}
+	digits = eight_digits(value);
+	zeros = leading_zeros(digits);
+	WORD(ROW(at)) = digits >> (zeros * 8 & 63);
+	row_len = at + 8 - zeros;
+}
+
 static __noinline void put_s64(s64 value)
 {
 	if (value < 0) {
@@ -191,6 +220,33 @@ static __noinline u32 source_long_number(u32 at, u64 value)
 		return at;
 	WORD(SOURCE(at)) = eight_digits(value % E8);
 	return (at + 8) & SOURCE_MASK;
+}
+
+/*
+ * A string of at most 16 bytes in two words, which need no buffer. Of a longer string source[] has the bytes, and the words mean
+ * nothing.
+ */
+struct text {
+	u64 low, high;
+	s64 length;
+};
+
+/* Appends a string of at most 16 bytes to the row without escapes. */
+static __always_inline void put_text(struct text text)
+{
+	u32 at = row_len;
+
+	WORD(ROW(at)) = text.low;
+	WORD(ROW(at) + 8) = text.high;
+	row_len = at + text.length;
+}
+
+static __always_inline void text_to_source(struct text text)
+{
+	if (text.length > 16)
+		return;
+	WORD(source) = text.low;
+	WORD(source + 8) = text.high;
 }
 
 /* Appends `spaces` spaces to the row, at most 64. */
@@ -240,6 +296,34 @@ GLOBAL int put_source(u32 length)
 #define EQUAL(word, byte) BELOW((word) ^ REPEAT(byte), 1)
 
 #include FORMAT_HEADER
+
+/* Bits of the bytes before the first NUL. */
+static __always_inline u64 before_nul(u64 word)
+{
+	u64 nul = BELOW(word, 1);
+
+	return ((nul & -nul) >> 7) - 1;
+}
+
+/* The string in two words, at most up to a NUL; old bytes may follow the NUL (comm on 5.10: "init\0er/0"). */
+static __always_inline struct text name_text(u64 low, u64 high)
+{
+	u64 low_bits = before_nul(low), high_bits = before_nul(high) & (s64)low_bits >> 63;
+	struct text text = {
+		/* Bytes after the end must not look special. */
+		.low = (low & low_bits) | (REPEAT('a') & ~low_bits),
+		.high = (high & high_bits) | (REPEAT('a') & ~high_bits),
+		.length = ((low_bits & REPEAT(1)) + (high_bits & REPEAT(1))) * REPEAT(1) >> 56,
+	};
+
+	return text;
+}
+
+/* Whether the format may need more for a name of at most 16 bytes than quotes that it always has. */
+static __always_inline bool is_plain_name(struct text name)
+{
+	return !(is_special(name.low) | is_special(name.high)) && (name.length || QUOTES(true) == QUOTES(false));
+}
 
 /* Shared by the loops over source. */
 u32 source_length;
@@ -296,11 +380,16 @@ GLOBAL int put_string(u32 length)
 	WORD(SOURCE(length)) = REPEAT('a');	/* bytes after the end must not look special */
 	source_length = length;
 	special_found = 0;
-	if (length <= 16) {
-		/* Thread names are in every row: a call of bpf_loop costs more than two words. */
-		special_found = is_special(WORD(source));
-		if (length > 8)
-			special_found |= is_special(WORD(source + 8));
+	if (length <= CHUNK) {
+		/* Nearly all strings are short, and bpf_loop calls a function for each word. */
+		u64 found = 0;
+
+		for (u32 i = 0; i < CHUNK; i += 8) {
+			if (i >= length)
+				break;
+			found |= is_special(WORD(source + i));
+		}
+		special_found = found;
 	} else {
 		LOOP((SOURCE_MASK + 1) / 8, find_special);
 	}
@@ -321,6 +410,12 @@ GLOBAL int put_string(u32 length)
 	if (quoted)
 		LITERAL("\"");
 	return 0;
+}
+
+static __always_inline void put_short_string(struct text name)
+{
+	text_to_source(name);
+	put_string(name.length);
 }
 
 #endif

@@ -12,7 +12,8 @@
  *	ENUM(WORDS)	a number written as a word where WORDS(W) has one: W(1, FIFO)
  *	TOKEN STR LONG	strings: the expression leaves them in source[] and gives the length, NO_STRING without one. A TOKEN has
  *			nothing to escape; a LONG one is costly to get, or may fill the row
- *	SYMBOL		a kernel symbol, in the same way
+ *	TEXT NAME	short strings, as a struct text (row.h): a TEXT has nothing to escape; a NAME has at most 16 bytes
+ *	SYMBOL		a kernel symbol, as a TOKEN
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
  *	FULL(TYPE)	a column that only the full program has, because each load would pay for its types and functions
@@ -119,18 +120,23 @@ static __always_inline u64 eight_hex(u32 half)
 	return __builtin_bswap64(spread + REPEAT('0') + tens * ('a' - '0' - 10));
 }
 
-static __noinline void put_hex(u64 value)
+static __always_inline void put_hex(u64 value)
 {
-	u32 zeros = bytes_below(eight_hex(value >> 32) ^ REPEAT('0')), at;
+	u64 high = eight_hex(value >> 32), low = eight_hex(value);
+	u32 zeros = bytes_below(high ^ REPEAT('0')), at;
 
-	zeros += (zeros >> 3) * leading_zeros(eight_hex(value));
 	PUT_QUOTE;
 	LITERAL("0x");
 	at = row_len;
-	value <<= zeros * 4 & 63;
-	WORD(ROW(at)) = eight_hex(value >> 32);
-	WORD(ROW(at + 8)) = eight_hex(value);
-	row_len = at + 16 - zeros;
+	if (zeros < 8) {
+		WORD(ROW(at)) = high >> (zeros * 8 & 63) | low << (56 - zeros * 8 & 63) << 8;
+		WORD(ROW(at) + 8) = low >> (zeros * 8 & 63);
+		row_len = at + 16 - zeros;
+	} else {
+		zeros = leading_zeros(low);
+		WORD(ROW(at)) = low >> (zeros * 8 & 63);
+		row_len = at + 8 - zeros;
+	}
 	PUT_QUOTE;
 }
 
@@ -218,6 +224,41 @@ static __always_inline void put_word(const struct word *word)
 	} else {                                                             \
 		WORD_BEGIN(name, width);                                     \
 		PUT_TOKEN(cell_length);                                      \
+	}                                                                    \
+	CELL_END(name, width);
+
+/* Short strings, which need no source[] but for a comparison. */
+#define TYPE_TEXT ("string", 0, COMPARE_TEXT, 0, WRITE_TEXT, 0, 0)
+#define TYPE_NAME ("string", 0, COMPARE_TEXT, 0, WRITE_NAME, 0, 0)
+
+#define COMPARE_TEXT(unused, name, expression)                               \
+	struct text cell_text = (expression);                                \
+	s64 cell_length = cell_text.length;                                  \
+	text_to_source(cell_text);                                           \
+	TEST_STRING(COLUMN_##name, cell_length)
+#define WRITE_TEXT(unused, name, width, expression)                          \
+	struct text cell_text = (expression);                                \
+	if (cell_text.length < 0) {                                          \
+		CELL_BEGIN(name, width);                                     \
+		PUT_ABSENT(0);                                               \
+	} else {                                                             \
+		WORD_BEGIN(name, width);                                     \
+		if (cell_text.length <= 16)                                  \
+			put_text(cell_text);                                 \
+		else                                                         \
+			put_source(cell_text.length);                        \
+		PUT_QUOTE;                                                   \
+	}                                                                    \
+	CELL_END(name, width);
+#define WRITE_NAME(unused, name, width, expression)                          \
+	struct text cell_text = (expression);                                \
+	if (is_plain_name(cell_text)) {                                      \
+		WORD_BEGIN(name, width);                                     \
+		put_text(cell_text);                                         \
+		PUT_QUOTE;                                                   \
+	} else {                                                             \
+		CELL_BEGIN(name, width);                                     \
+		put_short_string(cell_text);                                 \
 	}                                                                    \
 	CELL_END(name, width);
 
@@ -318,13 +359,73 @@ static __always_inline void put_word(const struct word *word)
 #define AFTER_CELL(name)
 #endif
 
+/*
+ * KEPT has the bits of columns, without a gap, whose text in the first pass is kept for the next row: where SAME, an expression,
+ * says that their values are the same, the text is copied.
+ */
+#if defined(KEPT) && !defined(BOUNDED_LOOPS)
+#define KEPT_MAX 256
+char kept[KEPT_MAX];
+u32 kept_length, kept_from;	/* bytes of kept; where in row they begin */
+
+/* Keeps row[kept_from .. row_len), unless it is too long. */
+GLOBAL int keep(void)
+{
+	u32 length = row_len - kept_from;
+
+	kept_length = 0;
+	if (length > KEPT_MAX)
+		return 0;
+	for (u32 i = 0; i < KEPT_MAX; i += 8) {
+		if (i >= length)
+			break;
+		WORD(kept + i) = WORD(ROW(kept_from) + i);
+	}
+	kept_length = length;
+	return 0;
+}
+
+GLOBAL int put_kept(void)
+{
+	u32 at = row_len, length = kept_length;
+
+	for (u32 i = 0; i < KEPT_MAX; i += 8) {
+		if (i >= length)
+			break;
+		WORD(ROW(at) + i) = WORD(kept + i);
+	}
+	row_len = at + length;
+	return 0;
+}
+
+#define BEGIN_KEPT bool same = (SAME) && kept_length && !(query.flags & QUERY_SHARED)
+#define BEFORE_CELL(name)                                                    \
+	if (i == 0 && COLUMN_BIT(name) == (KEPT & -KEPT)) {                  \
+		if (same)                                                    \
+			put_kept();                                          \
+		else                                                         \
+			kept_from = row_len;                                 \
+	}
+#define IS_KEPT(name) (KEPT & COLUMN_BIT(name) && i == 0 && same)
+#define KEEP_CELL(name)                                                      \
+	if (i == 0 && COLUMN_BIT(name) > KEPT >> 1 && COLUMN_BIT(name) & KEPT && !same) \
+		keep();
+#else
+#define BEGIN_KEPT do { } while (0)
+#define BEFORE_CELL(name)
+#define IS_KEPT(name) false
+#define KEEP_CELL(name)
+#endif
+
 #define CELL(name, type, width, expression, doc)                             \
-	if (pass & COLUMN_BIT(name) && !IN_PLACE(name)) {                    \
+	BEFORE_CELL(name)                                                    \
+	if (pass & COLUMN_BIT(name) && !IN_PLACE(name) && !IS_KEPT(name)) {  \
 		bool absent = false;                                         \
 		TYPED(OF_TYPE(WRITE, type), name, width, expression)                  \
 		(void)absent;                                                \
 	}                                                                    \
-	AFTER_CELL(name)
+	AFTER_CELL(name)                                                     \
+	KEEP_CELL(name)
 
 #ifdef PLAIN_QUERY
 #define CELL_MORE(name, type, width, expression, doc)
@@ -355,6 +456,7 @@ u32 row_flushed;
 			return 0;                                            \
 		row_len = 0;                                                 \
 		row_flushed = 0;                                             \
+		BEGIN_KEPT;                                                  \
 		BEGIN;                                                       \
 		_Pragma("clang loop unroll(disable)")                        \
 		for (u32 i = 0; i < MAX_PASSES; i++) {                       \

@@ -23,7 +23,7 @@ static const u64 escapes[256] = EVERY_BYTE(CSV_ESCAPE);
 #define WORD_END
 #define PUT_TOKEN(length) put_source(length)
 #define PUT_ABSENT(width) do { } while (0)
-#define PUT_NUMBER(value, width) put_u64(value)
+#define PUT_NUMBER(value, width) put_number(value)
 #define PUT_SIGNED(value, width) put_s64(value)
 #define PUT_QUOTE do { } while (0)
 #define LIST_BEGIN do { } while (0)

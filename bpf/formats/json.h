@@ -88,7 +88,7 @@ GLOBAL int put_name(u32 column)
 #define WORD_END "\""
 #define PUT_TOKEN(length) do { *SOURCE(length) = '"'; put_source((length) + 1); } while (0)
 #define PUT_ABSENT(width) LITERAL("null")
-#define PUT_NUMBER(value, width) put_u64(value)
+#define PUT_NUMBER(value, width) put_number(value)
 #define PUT_SIGNED(value, width) put_s64(value)
 #define PUT_QUOTE LITERAL("\"")
 #define LIST_BEGIN LITERAL("[\"")

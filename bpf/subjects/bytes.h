@@ -87,9 +87,16 @@ static __noinline int hide_5_18(struct bpf_map___5_18 *map)
 	return 0;
 }
 
-/* Finds the kernel objects in values of the map. */
+static u64 hidden_map;
+static u32 hidden_kept;
+
+/* Finds the kernel objects in values of the map, which is the same one for all elements of a walk. */
 static __always_inline void hide_objects(struct bpf_map *map)
 {
+	if (hidden_map == ADDRESS(map)) {
+		hidden = hidden_kept;
+		return;
+	}
 	hidden = 0;
 	if (bpf_core_field_exists(map->record))
 		hide_record(map);
@@ -97,6 +104,8 @@ static __always_inline void hide_objects(struct bpf_map *map)
 		hide_6_1((void *)map);
 	else if (bpf_core_field_exists(((struct bpf_map___5_18 *)map)->timer_off))
 		hide_5_18((void *)map);
+	hidden_kept = hidden;
+	hidden_map = ADDRESS(map);
 }
 
 /* Shared by the loops over bytes. */
@@ -160,6 +169,23 @@ BODY(put_eight)
 /* Appends the bytes at `address` to the row, up to row[limit], where a mark replaces the rest. */
 GLOBAL int put_bytes(u64 address, u32 limit)
 {
+	u32 at = row_len, size = bytes_size;
+
+	/* Nearly all keys and values are short: one read, and no function for each word. */
+	if (size <= CHUNK && bytes_count == 1 && !hidden && at + size * 2 <= limit) {
+		barrier_var(size);
+		bpf_probe_read_kernel(source, size & 127, (void *)address);
+		for (u32 i = 0; i < CHUNK; i += 8) {
+			u64 word = WORD(source + i);
+
+			if (i >= size)
+				break;
+			WORD(ROW(at) + i * 2) = eight_hex(__builtin_bswap32(word));
+			WORD(ROW(at) + i * 2 + 8) = eight_hex(__builtin_bswap32(word >> 32));
+		}
+		row_len = at + size * 2;
+		return 0;
+	}
 	hex_from = address;
 	hex_at = 0;
 	hex_more = bytes_size ? bytes_count : 0;

@@ -31,13 +31,19 @@ static __always_inline long path_of(struct file *file)
 	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
 }
 
-/* Writes a device number as major:minor. */
-static __always_inline long device_of(u32 dev)
+/* A device number as major:minor: at most four digits and seven. */
+static __always_inline struct text device_text(u32 dev)
 {
-	u32 at = source_number(0, dev >> 20);
+	u64 major = eight_digits(dev >> 20), minor = eight_digits(dev & 0xfffff);
+	u32 major_zeros = leading_zeros(major), minor_zeros = leading_zeros(minor);
+	u32 size = 9 - major_zeros;	/* with the colon: 2 to 5 */
+	struct text text;
 
-	*SOURCE(at) = ':';
-	return source_number(at + 1, dev & 0xfffff);
+	minor >>= minor_zeros * 8 & 63;
+	text.low = major >> (major_zeros * 8 & 63) | (u64)':' << (size * 8 - 8 & 63) | minor << (size * 8 & 63);
+	text.high = minor >> (64 - size * 8 & 63);
+	text.length = size + 8 - minor_zeros;
+	return text;
 }
 
 #endif

@@ -104,26 +104,42 @@ GLOBAL int put_group(u32 i)
 	return 0;
 }
 
-/* Writes an IPv4 address, which is in network order, to source[at ..]. Returns the index after the text. */
-static __noinline u32 put_ipv4(u32 at, u32 ipv4)
+#define EACH_LANE(number) (0x0001000100010001ull * (number))
+
+/* One of the four numbers and a dot, without leading zeros: `more` is how many digits it has besides the last one. */
+static __always_inline u64 octet_text(u64 hundreds, u64 tens, u64 ones, u32 more, u32 shift)
 {
-	at = source_number(at, ipv4 & 0xff);
-	*SOURCE(at) = '.';
-	at = source_number(at + 1, ipv4 >> 8 & 0xff);
-	*SOURCE(at) = '.';
-	at = source_number(at + 1, ipv4 >> 16 & 0xff);
-	*SOURCE(at) = '.';
-	return source_number(at + 1, ipv4 >> 24);
+	u64 digits = (hundreds >> shift & 0xff) | (tens >> shift & 0xff) << 8 | (ones >> shift & 0xff) << 16;
+
+	return (digits | 0x2e303030) >> (16 - more * 8);
 }
 
-GLOBAL int ipv4_to_source(u32 ipv4)
+/* An IPv4 address, which is in network order. The four numbers are in four lanes of 16 bits, and their digits come at once. */
+static __always_inline struct text ipv4_text(u32 ipv4)
 {
-	return put_ipv4(0, ipv4);
+	u64 spread = ((u64)ipv4 << 16 | ipv4) & 0x0000ffff0000ffffull;
+	u64 lanes = (spread << 8 | spread) & 0x00ff00ff00ff00ffull;
+	u64 hundreds = lanes * 41 >> 12 & EACH_LANE(3);		/* lanes / 100, exact below 1100 */
+	u64 rest = lanes - hundreds * 100;
+	u64 tens = rest * 103 >> 10 & EACH_LANE(15), ones = rest - tens * 10;
+	u64 more = (((lanes + EACH_LANE(0x8000 - 10)) >> 15 & EACH_LANE(1)) + ((lanes + EACH_LANE(0x8000 - 100)) >> 15 & EACH_LANE(1)));
+	u32 m0 = more & 3, m1 = more >> 16 & 3, m2 = more >> 32 & 3, m3 = more >> 48 & 3;
+	u64 first = octet_text(hundreds, tens, ones, m0, 0) | octet_text(hundreds, tens, ones, m1, 16) << (m0 * 8 + 16);
+	u64 second = octet_text(hundreds, tens, ones, m2, 32) | octet_text(hundreds, tens, ones, m3, 48) << (m2 * 8 + 16);
+	u32 size = m0 + m1 + 4;		/* of the first two numbers with their dots: 4 to 8 */
+	struct text text = {
+		.low = first | second << (size * 8 - 8) << 8,
+		.high = second >> (64 - size * 8),
+		.length = size + m2 + m3 + 3,
+	};
+
+	return text;
 }
 
 /* An address's sixteen bytes as two words, in the order of memory. */
 GLOBAL int ipv6_to_source(u64 first, u64 second)
 {
+	struct text ipv4;
 	u32 at;
 
 	WORD(address) = first;
@@ -140,7 +156,11 @@ GLOBAL int ipv6_to_source(u64 first, u64 second)
 	if (groups_end == 8)
 		return at & SOURCE_MASK;
 	*SOURCE(at) = ':';
-	return put_ipv4(at + (zeros_end != 6), second >> 32);
+	at = (at + (zeros_end != 6)) & SOURCE_MASK;
+	ipv4 = ipv4_text(second >> 32);
+	WORD(SOURCE(at)) = ipv4.low;
+	WORD(SOURCE(at) + 8) = ipv4.high;
+	return at + ipv4.length;
 }
 
 #define IPV6_TO_SOURCE(FIELD, pointer, field)                                \
@@ -157,15 +177,19 @@ static __noinline long ipv6_of(struct sock_common *sk, bool remote)
 	return IPV6_TO_SOURCE(SOCKET_FIELD, sk, skc_v6_rcv_saddr);
 }
 
-static __always_inline long address_of(struct sock_common *sk, bool remote)
+static __always_inline struct text address_of(struct sock_common *sk, bool remote)
 {
 	u32 family = SOCKET_FIELD(sk, skc_family);
+	struct text text = { .length = NO_STRING };
 
 	if (family == FAMILY_INET)
-		return ipv4_to_source(remote ? SOCKET_FIELD(sk, skc_daddr) : SOCKET_FIELD(sk, skc_rcv_saddr));
-	if (family == FAMILY_INET6 && bpf_core_field_exists(sk->skc_v6_daddr))
-		return ipv6_of(sk, remote);
-	return NO_STRING;
+		return ipv4_text(remote ? SOCKET_FIELD(sk, skc_daddr) : SOCKET_FIELD(sk, skc_rcv_saddr));
+	if (family == FAMILY_INET6 && bpf_core_field_exists(sk->skc_v6_daddr)) {
+		text.length = ipv6_of(sk, remote);
+		text.low = WORD(source);
+		text.high = WORD(source + 8);
+	}
+	return text;
 }
 
 static __always_inline u32 remote_port_of(struct sock_common *sk)
@@ -176,10 +200,16 @@ static __always_inline u32 remote_port_of(struct sock_common *sk)
 /* --- the rest --- */
 
 /*
- * Returns the inode number of a socket; 0 for orphans and connections not accepted yet. The inode follows the socket in memory.
+ * Returns the inode number of a socket; 0 for orphans and connections not accepted yet. Before 6.18 the number is only in the
+ * inode, which follows the socket in memory.
  */
-static __always_inline u64 socket_ino(struct socket *socket)
+static __always_inline u64 socket_ino(struct sock *sk)
 {
+	struct socket *socket;
+
+	if (bpf_core_field_exists(sk->sk_ino))
+		return *(u64 *)((void *)sk + OFFSET(struct sock, sk_ino));
+	socket = sk->sk_socket;
 	return socket ? BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino) : 0;
 }
 

@@ -74,15 +74,10 @@ static __always_inline u32 state_of(struct task_struct *task)
 	return index;
 }
 
-/* Old bytes may follow the NUL (5.10: "init\0er/0"). The function reads whole words, where the helper would go byte by byte. */
-static __always_inline long comm_of(struct task_struct *task)
+/* Reads whole words, where the helper would go byte by byte. */
+static __always_inline struct text comm_of(struct task_struct *task)
 {
-	u64 low = WORD(task->comm), high = WORD(task->comm + 8);
-	u32 length = bytes_below(BELOW(low, 1));
-
-	WORD(source) = low;
-	WORD(source + 8) = high;
-	return (length + (length >> 3) * bytes_below(BELOW(high, 1))) & 15;
+	return name_text(WORD(task->comm), WORD(task->comm + 8));
 }
 
 /*

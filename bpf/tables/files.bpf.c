@@ -19,25 +19,25 @@
 	W(48, TCP) W(49, UDP) W(50, RAW) W(51, ICMP) W(52, ICMPV6) W(53, SCTP) W(54, UDPLITE) W(55, MPTCP)
 
 #define COLUMNS(COL, MORE)                                                   \
-	COL(comm, STR, 16, comm_of(task), "Name of the thread that holds the descriptor table.") \
+	COL(comm, NAME, 16, comm_of(task), "Name of the thread that holds the descriptor table.") \
 	COL(pid, U64, 8, PID_OF(task), "Process ID.")                        \
 	COL(tid, U64, 8, TID_OF(task), "Thread ID.")                         \
 	COL(fd, U64, 6, ctx->fd, "File descriptor number.")                  \
 	COL(type, ENUM(FILE_TYPES), 4, type_of(file), "Type of file; ANON is an anonymous inode (epoll, eventfd, bpf ...).") \
-	COL(mode, TOKEN, 4, mode_of(file), "Access: r, w, or - in their place.") \
+	COL(mode, TEXT, 4, mode_of(file), "Access: r, w, or - in their place.") \
 	COL(path, LONG, 40, descriptor_path(file), "Path, as /proc/PID/fd shows it.") \
 	COL(file_ops, SYMBOL, 24, operations_of(file), "Symbol of the file's operations; where the kernel keeps none for data, of one of them.") \
 	MORE(flags, U64, 8, flags_of(task, file, ctx->fd), "Flags, as in /proc/PID/fdinfo (O_* bits).") \
 	MORE(pos, S64, 12, file->f_pos, "Position in bytes.")                \
 	MORE(ino, U64, 10, file->f_inode->i_ino, "Inode number.")            \
-	MORE(dev, TOKEN, 7, device_of(file->f_inode->i_sb->s_dev), "Device of the file system, major:minor.") \
+	MORE(dev, TEXT, 7, device_text(file->f_inode->i_sb->s_dev), "Device of the file system, major:minor.") \
 	MORE(size, S64, 12, file->f_inode->i_size, "Size in bytes.")         \
 	MORE(uid, U64, 6, file->f_inode->i_uid.val, "User ID of the file's owner.") \
 	MORE(deleted, BOOL, 7, is_deleted(file), "Whether its name has been unlinked.") \
 	MORE(protocol, ENUM(PROTOCOLS), 8, OF_SOCKET(protocol_of(sk)), "Of a socket, its protocol.") \
-	MORE(local_addr, TOKEN, 15, OF_SOCKET(address_of(sk, false)), "Of an INET or INET6 socket, its local address.") \
+	MORE(local_addr, TEXT, 15, socket_address(file, false), "Of an INET or INET6 socket, its local address.") \
 	MORE(local_port, U64, 10, OF_INET(SOCKET_FIELD(sk, skc_num)), "Of such a socket, its local port.") \
-	MORE(remote_addr, TOKEN, 15, OF_SOCKET(address_of(sk, true)), "Of such a socket, its remote address.") \
+	MORE(remote_addr, TEXT, 15, socket_address(file, true), "Of such a socket, its remote address.") \
 	MORE(remote_port, U64, 11, OF_INET(remote_port_of(sk)), "Of such a socket, its remote port; 0 for none.") \
 	MORE(state, ENUM(SOCKET_STATES), 11, OF_SOCKET(has_state(sk) ? SOCKET_FIELD(sk, skc_state) : ABSENT), "Of an INET, INET6, UNIX or VSOCK socket, its state.")
 
@@ -61,13 +61,15 @@ static __always_inline u32 type_of(struct file *file)
 	return file->f_inode->i_mode >> 12;
 }
 
-static __always_inline long mode_of(struct file *file)
+static __always_inline struct text mode_of(struct file *file)
 {
 	u32 mode = file->f_mode;
+	struct text text = {
+		.low = (mode & 1 ? 'r' : '-') | (mode & 2 ? 'w' : '-') << 8,
+		.length = 2,
+	};
 
-	source[0] = mode & 1 ? 'r' : '-';
-	source[1] = mode & 2 ? 'w' : '-';
-	return 2;
+	return text;
 }
 
 /*
@@ -156,6 +158,14 @@ static __always_inline struct sock_common *socket_of(struct file *file)
 }
 
 #define OF_SOCKET(expression) ({ struct sock_common *sk = socket_of(file); sk ? (s64)(expression) : ABSENT; })
+static __always_inline struct text socket_address(struct file *file, bool remote)
+{
+	struct sock_common *sk = socket_of(file);
+	struct text none = { .length = NO_STRING };
+
+	return sk ? address_of(sk, remote) : none;
+}
+
 #define OF_INET(expression) OF_SOCKET(has_ports(sk) ? (expression) : ABSENT)
 
 static __always_inline bool is_inet(u32 family)
@@ -213,6 +223,8 @@ int dump(struct bpf_iter__task_file *ctx)
 
 	if (!task || !file)
 		return 0;
+	FETCH(type, file->f_inode->i_sb->s_magic);
+	FETCH(type, file->f_inode->i_mode);
 	START_TASK_WALK(ctx);
 	if (!is_first(task))
 		return 0;

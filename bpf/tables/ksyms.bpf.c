@@ -3,28 +3,42 @@
 #include "../engine/table.h"
 
 #define COLUMNS(COL, MORE)                                                   \
-	COL(name, STR, 40, bpf_probe_read_kernel_str(source, bpf_core_field_size(ksym->name), ksym->name) - 1, "Name of the symbol.") \
-	COL(type, TOKEN, 4, type_of(ksym), "Type letter, as in /proc/kallsyms and nm: t or T is code.") \
+	COL(name, STR, 40, name_of(ksym), "Name of the symbol.") \
+	COL(type, TEXT, 4, type_of(ksym), "Type letter, as in /proc/kallsyms and nm: t or T is code.") \
 	COL(module, STR, 16, module_of(ksym), "Module that it is in (bpf: a program); none for the kernel itself.")
 
 TABLE(ksyms, "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.")
 
+/* Reads whole words, where the helper would go byte by byte; it reads the few long names. */
+static __always_inline long name_of(struct kallsym_iter *ksym)
+{
+	for (u32 i = 0; i < CHUNK; i += 8) {
+		u64 word = WORD(ksym->name + i), nul = BELOW(word, 1);
+
+		WORD(source + i) = word;
+		if (nul)
+			return i + bytes_below(nul);
+	}
+	return bpf_probe_read_kernel_str(source, bpf_core_field_size(ksym->name), ksym->name) - 1;
+}
+
 /* As in /proc/kallsyms, an exported symbol of a module has a capital letter. */
-static __always_inline long type_of(struct kallsym_iter *ksym)
+static __always_inline struct text type_of(struct kallsym_iter *ksym)
 {
 	u8 letter = ksym->type;
+	struct text text = { .length = 1 };
 
 	if (ksym->module_name[0])
 		letter = ksym->exported ? letter & ~0x20 : letter | 0x20;
-	source[0] = letter;
-	return 1;
+	text.low = letter;
+	return text;
 }
 
 static __always_inline long module_of(struct kallsym_iter *ksym)
 {
-	long length = bpf_probe_read_kernel_str(source, sizeof(ksym->module_name), ksym->module_name) - 1;
-
-	return length ?: NO_STRING;
+	if (!ksym->module_name[0])
+		return NO_STRING;
+	return bpf_probe_read_kernel_str(source, sizeof(ksym->module_name), ksym->module_name) - 1;
 }
 
 /*

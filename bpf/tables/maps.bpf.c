@@ -13,7 +13,7 @@
 #define COLUMNS(COL, MORE)                                                   \
 	COL(id, U64, 6, map->id, "ID of the map.")                           \
 	COL(type, ENUM(MAP_TYPES), 16, map->map_type, "Type, as bpftool names it.") \
-	COL(name, STR, 15, name_of(map), "Name, at most 15 bytes; empty for a map without one.") \
+	COL(name, NAME, 15, name_of(map), "Name, at most 15 bytes; empty for a map without one.") \
 	COL(key_size, U64, 8, map->key_size, "Size of a key in bytes.")      \
 	COL(value_size, U64, 10, map->value_size, "Size of a value in bytes; of a per-CPU map, on each CPU.") \
 	COL(max_entries, U64, 11, map->max_entries, "Elements that it has room for; of a ring buffer, bytes.") \
@@ -26,7 +26,7 @@ TABLE(maps, "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.")
 
 DEFINE_WORDS(MAP_TYPES);
 
-#define name_of(map) (bpf_probe_read_kernel_str(source, sizeof((map)->name), (map)->name) - 1)
+#define name_of(map) name_text(WORD((map)->name), WORD((map)->name + 8))
 
 /* Without the reference that the iterator itself holds to the current map. */
 #define refcnt_of(map) ((map)->refcnt.counter - 1)

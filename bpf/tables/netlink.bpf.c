@@ -16,7 +16,7 @@
 	COL(rx_queue, U64, 8, receive_bytes(sk), "Memory in bytes of what was received and not read.") \
 	COL(tx_queue, U64, 8, send_bytes(sk), "Memory in bytes of what is still to be sent.") \
 	COL(drops, U64, 8, drops_of(sk), "Messages dropped for want of room.") \
-	COL(ino, U64, 10, socket_ino(sk->sk_socket) ?: ABSENT, "Inode number of the socket.") \
+	COL(ino, U64, 10, socket_ino(sk) ?: ABSENT, "Inode number of the socket.") \
 	MORE(netns, U64, 10, netns_of(&sk->__sk_common) ?: ABSENT, "Inode number of the network namespace.")
 
 TABLE(netlink, "netlink", "5.8", "netlink sockets", "Netlink sockets.")

@@ -13,8 +13,8 @@
 #define COLUMNS(COL, MORE)                                                   \
 	COL(id, U64, 6, aux->id, "ID of the program.")                       \
 	COL(type, ENUM(PROG_TYPES), 16, prog->type, "Type, as bpftool names it.") \
-	COL(name, STR, 15, name_of(aux), "Name, at most 15 bytes; empty for a program without one.") \
-	COL(tag, TOKEN, 16, tag_of(prog), "Hash of its instructions, in hexadecimal digits.") \
+	COL(name, NAME, 15, name_of(aux), "Name, at most 15 bytes; empty for a program without one.") \
+	COL(tag, TEXT, 16, tag_of(prog), "Hash of its instructions, in hexadecimal digits.") \
 	COL(attach_func, STR, 24, attach_func_of(aux), "Function that a program of its type (tracing, lsm, ext ...) is for.") \
 	MORE(verified_insns, U64, 14, HAS_VERIFIED_INSNS ? verified_insns_5_16(aux) : ABSENT, "Instructions that the verifier walked (Linux 5.16).") \
 	MORE(jited_len, U64, 9, jited_len_of(prog), "Bytes of machine code; 0 when it is interpreted.") \
@@ -27,22 +27,25 @@ TABLE(progs, "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.")
 
 DEFINE_WORDS(PROG_TYPES);
 
-#define name_of(aux) (bpf_probe_read_kernel_str(source, sizeof((aux)->name), (aux)->name) - 1)
+#define name_of(aux) name_text(WORD((aux)->name), WORD((aux)->name + 8))
 
-static __always_inline long tag_of(struct bpf_prog *prog)
+static __always_inline struct text tag_of(struct bpf_prog *prog)
 {
-	u32 halves[2] = {};
+	struct text text = {
+		.low = eight_hex(__builtin_bswap32(((u32 *)prog->tag)[0])),
+		.high = eight_hex(__builtin_bswap32(((u32 *)prog->tag)[1])),
+		.length = 16,
+	};
 
-	bpf_probe_read_kernel(halves, sizeof(halves), prog->tag);
-	WORD(source) = eight_hex(__builtin_bswap32(halves[0]));
-	WORD(source + 8) = eight_hex(__builtin_bswap32(halves[1]));
-	return 16;
+	return text;
 }
 
-/* Most types have no function: the helper fails for NULL. */
+/* Most types have no function. The helper would clear its 512 bytes for NULL. */
 static __always_inline long attach_func_of(struct bpf_prog_aux *aux)
 {
-	return bpf_probe_read_kernel_str(source, 512, aux->attach_func_name) - 1;
+	const char *name = aux->attach_func_name;
+
+	return name ? bpf_probe_read_kernel_str(source, 512, name) - 1 : NO_STRING;
 }
 
 /* Each is a function of its own: the compiler must not move the access into code that kernels without the field run. */

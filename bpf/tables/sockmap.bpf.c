@@ -11,11 +11,11 @@
 	COL(key, BYTES, 16, KEY_BYTES(map, key), "Key, two hexadecimal digits for each byte.") \
 	COL(family, ENUM(SOCKMAP_FAMILIES), 6, sk->__sk_common.skc_family, "Address family.") \
 	COL(state, ENUM(SOCKET_STATES), 11, sk->__sk_common.skc_state, "State, with the names of TCP's for all protocols.") \
-	COL(local_addr, TOKEN, 15, address_of(&sk->__sk_common, false), "Local address; none in families other than INET and INET6.") \
+	COL(local_addr, TEXT, 15, address_of(&sk->__sk_common, false), "Local address; none in families other than INET and INET6.") \
 	COL(local_port, U64, 10, is_inet(sk) ? sk->__sk_common.skc_num : ABSENT, "Local port.") \
-	COL(remote_addr, TOKEN, 15, address_of(&sk->__sk_common, true), "Remote address.") \
+	COL(remote_addr, TEXT, 15, address_of(&sk->__sk_common, true), "Remote address.") \
 	COL(remote_port, U64, 11, is_inet(sk) ? remote_port_of(&sk->__sk_common) : ABSENT, "Remote port.") \
-	MORE(ino, U64, 10, socket_ino(sk->sk_socket) ?: ABSENT, "Inode number of the socket.")
+	MORE(ino, U64, 10, socket_ino(sk) ?: ABSENT, "Inode number of the socket.")
 
 TABLE(sockmap, "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).")
 

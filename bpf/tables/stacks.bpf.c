@@ -5,7 +5,7 @@
 #include "../subjects/frames.h"
 
 #define COLUMNS(COL, MORE)                                                   \
-	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
+	COL(comm, NAME, 16, comm_of(task), "Name of the thread.")             \
 	COL(pid, U64, 8, PID_OF(task), "Process ID.")                        \
 	COL(tid, U64, 8, TID_OF(task), "Thread ID.")                         \
 	COL(frames, FRAMES, 40, DEPTH, "Kernel stack, innermost frame first: symbol+0xoffset/0xsize.") \
@@ -28,7 +28,7 @@ DEFINE_WORDS(TASK_STATES);
 		progress.shown = 1;                                          \
 		row_len = 0;                                                 \
 		LITERAL("=== Task: ");                                       \
-		put_string(comm_of(task));                                   \
+		put_short_string(comm_of(task));                             \
 		LITERAL(" (pid=");                                           \
 		put_u64(PID_OF(task));                                       \
 		LITERAL(", tid=");                                           \

@@ -28,7 +28,7 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	COL(ppid, U64, 8, PPID_OF(task), "Process ID of the parent; 0 where it is outside the pid namespace.") \
 	COL(uid, U64, 6, BPF_CORE_READ(task, real_cred, euid.val), "Effective user ID.")    \
 	COL(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
-	COL(comm, STR, 16, comm_of(task), "Name of the thread.")             \
+	COL(comm, NAME, 16, comm_of(task), "Name of the thread.")             \
 	MORE(gid, U64, 6, BPF_CORE_READ(task, real_cred, egid.val), "Effective group ID.")  \
 	MORE(pgid, U64, 8, NUMBER_OF(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID])), "Process group ID; 0 where it is outside the pid namespace.") \
 	MORE(sid, U64, 8, NUMBER_OF(BPF_CORE_READ(task, signal, pids[PIDTYPE_SID])), "Session ID; 0 where it is outside the pid namespace.") \
@@ -239,6 +239,9 @@ int dump(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
+	FETCH(state, task->flags);
+	FETCH(pid, task->tgid);
+	FETCH(comm, WORD(task->comm));
 	START_TASK_WALK(ctx);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;

@@ -6,14 +6,14 @@
 #define COLUMNS(COL, MORE)                                                   \
 	COL(family, ENUM(FAMILIES), 6, sk->skc_family, "Address family.")    \
 	COL(state, ENUM(SOCKET_STATES), 11, state_of(sk), "State.")          \
-	COL(local_addr, TOKEN, 15, address_of(sk, false), "Local address.")  \
+	COL(local_addr, TEXT, 15, address_of(sk, false), "Local address.")  \
 	COL(local_port, U64, 10, sk->skc_num, "Local port.")                 \
-	COL(remote_addr, TOKEN, 15, address_of(sk, true), "Remote address.") \
+	COL(remote_addr, TEXT, 15, address_of(sk, true), "Remote address.") \
 	COL(remote_port, U64, 11, remote_port_of(sk), "Remote port; 0 for none.") \
 	COL(rx_queue, U64, 8, tcp ? rx_queue_of(FULL) : 0, "Bytes received and not read; of a listener, connections not accepted.") \
 	COL(tx_queue, U64, 8, tcp ? unacknowledged(FULL) : 0, "Bytes sent or to be sent, and not acknowledged.") \
 	COL(uid, U64, 6, sk->skc_state == STATE_TIME_WAIT ? ABSENT : ctx->uid, "User ID of the socket's owner.") \
-	COL(ino, U64, 10, (tcp ? socket_ino(TCP_SOCK->sk_socket) : 0) ?: ABSENT, "Inode number of the socket; none where no process has it.") \
+	COL(ino, U64, 10, (tcp ? socket_ino(TCP_SOCK) : 0) ?: ABSENT, "Inode number of the socket; none where no process has it.") \
 	MORE(netns, U64, 10, netns_of(sk) ?: ABSENT, "Inode number of the network namespace.") \
 	MORE(cgroup_id, U64, 9, (tcp ? cgroup_of(TCP_SOCK) : 0) ?: ABSENT, "ID of the control group (version 2) that made it.") \
 	MORE(retrans, U64, 7, CONNECTED ? FULL->total_retrans : ABSENT, "Segments sent again, in all.") \

@@ -9,7 +9,7 @@
 	COL(type, ENUM(UNIX_TYPES), 9, sk->sk_type, "Type of socket.")       \
 	COL(state, ENUM(SOCKET_STATES), 11, common->skc_state, "LISTEN, ESTABLISHED, or CLOSE when not connected.") \
 	COL(path, STR, 40, path_of(un), "Path it is bound to; an abstract name has @ for each NUL, the first one too.") \
-	COL(ino, U64, 10, socket_ino(sk->sk_socket) ?: ABSENT, "Inode number of the socket; none before it is accepted.") \
+	COL(ino, U64, 10, socket_ino(sk) ?: ABSENT, "Inode number of the socket; none before it is accepted.") \
 	COL(peer_ino, U64, 10, peer_ino_of(un) ?: ABSENT, "Inode number of the socket it is connected to.") \
 	COL(uid, U64, 6, ctx->uid, "User ID of the socket's owner.")         \
 	MORE(rx_queue, U64, 8, rx_queue_of(sk), "Bytes to be read, of a DGRAM socket those of the first message; of a listener, connections not accepted.") \
@@ -42,6 +42,8 @@ static __always_inline long path_of(struct unix_sock *un)
 	for (u32 i = 0; i < 112; i += 8) {
 		u64 word = WORD(source + i);
 
+		if (i >= length)
+			break;
 		WORD(source + i) = word | ~(((word & REPEAT(0x7f)) + REPEAT(0x7f)) | word | REPEAT(0x7f)) >> 1;
 	}
 	return length;
@@ -51,7 +53,7 @@ static __always_inline u64 peer_ino_of(struct unix_sock *un)
 {
 	struct sock *peer = un->peer;
 
-	return peer ? socket_ino(peer->sk_socket) : 0;
+	return peer ? socket_ino(peer) : 0;
 }
 
 static u64 queue_head, queue_next, queue_bytes;
@@ -104,6 +106,9 @@ int dump(struct bpf_iter__unix *ctx)
 		return 0;
 	sk = &un->sk;
 	common = &sk->__sk_common;
+	FETCH(peer_ino, peer_ino_of(un));
+	FETCH(state, common->skc_state);
+	FETCH(path, un->addr->len);
 	START_WALK(ctx);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
