@@ -138,6 +138,15 @@ static __always_inline u32 bytes_below(u64 word)
 	return (below >> 7 & REPEAT(1)) * REPEAT(1) >> 56;
 }
 
+/* 1 for value > limit, by the sign bit: the verifier would walk both ways of a branch. */
+static __always_inline u32 above(u64 value, u64 limit)
+{
+	u64 difference = limit - value;
+
+	barrier_var(difference);
+	return difference >> 63;
+}
+
 /* Number of leading zeros in eight digits; the last digit always counts. */
 static __always_inline u32 leading_zeros(u64 digits)
 {
@@ -231,6 +240,15 @@ struct text {
 	s64 length;
 };
 
+/* `yes` where the bit is set in flags, else `no`, without a branch: four of them would be sixteen ways for the verifier. */
+static __always_inline u64 letter_of(u64 flags, u64 bit, char yes, char no)
+{
+	u64 set = above(flags & bit, 0);
+
+	barrier_var(set);
+	return no + set * (yes - no);
+}
+
 /* Appends a string of at most 16 bytes to the row without escapes. */
 static __always_inline void put_text(struct text text)
 {
@@ -289,11 +307,12 @@ GLOBAL int put_source(u32 length)
 #define EVERY_BYTE(E) { SIXTY_FOUR(E, 0), SIXTY_FOUR(E, 64), SIXTY_FOUR(E, 128), SIXTY_FOUR(E, 192) }
 
 /*
- * Sets the high bit of each byte below / equal to a number. Bytes after the first hit may be wrong; callers need the first hit
- * only.
+ * Sets the high bit of each byte below a number. Bytes after the first hit may be wrong; callers need the first hit only.
+ * UNDER and LIKE are for several numbers in a row, all below 128: their high bits count in bytes that have none themselves.
  */
-#define BELOW(word, byte) (((word) - REPEAT(byte)) & ~(word) & REPEAT(0x80))
-#define EQUAL(word, byte) BELOW((word) ^ REPEAT(byte), 1)
+#define BELOW(word, byte) (UNDER(word, byte) & ~(word) & REPEAT(0x80))
+#define UNDER(word, byte) ((word) - REPEAT(byte))
+#define LIKE(word, byte) UNDER((word) ^ REPEAT(byte), 1)
 
 #include FORMAT_HEADER
 
@@ -308,14 +327,15 @@ static __always_inline u64 before_nul(u64 word)
 /* The string in two words, at most up to a NUL; old bytes may follow the NUL (comm on 5.10: "init\0er/0"). */
 static __always_inline struct text name_text(u64 low, u64 high)
 {
-	u64 low_bits = before_nul(low), high_bits = before_nul(high) & (s64)low_bits >> 63;
-	struct text text = {
-		/* Bytes after the end must not look special. */
-		.low = (low & low_bits) | (REPEAT('a') & ~low_bits),
-		.high = (high & high_bits) | (REPEAT('a') & ~high_bits),
-		.length = ((low_bits & REPEAT(1)) + (high_bits & REPEAT(1))) * REPEAT(1) >> 56,
-	};
+	u64 low_bits = before_nul(low), high_bits = before_nul(high);
+	struct text text;
 
+	barrier_var(low_bits);	/* the compiler would make a branch of its sign, and the verifier walk both ways */
+	high_bits &= (s64)low_bits >> 63;
+	/* Bytes after the end must not look special. */
+	text.low = (low & low_bits) | (REPEAT('a') & ~low_bits);
+	text.high = (high & high_bits) | (REPEAT('a') & ~high_bits);
+	text.length = ((low_bits & REPEAT(1)) + (high_bits & REPEAT(1))) * REPEAT(1) >> 56;
 	return text;
 }
 
@@ -377,17 +397,19 @@ GLOBAL int put_string(u32 length)
 	if (length > SOURCE_MASK)
 		length = SOURCE_MASK;
 	barrier_var(length);	/* keeps the mask of SOURCE(): the verifier may not know a limit of this register */
-	WORD(SOURCE(length)) = REPEAT('a');	/* bytes after the end must not look special */
+	/* Bytes after the end must not look special. */
+	WORD(SOURCE(length)) = REPEAT('a');
+	WORD(SOURCE(length) + 8) = REPEAT('a');
 	source_length = length;
 	special_found = 0;
 	if (length <= CHUNK) {
 		/* Nearly all strings are short, and bpf_loop calls a function for each word. */
 		u64 found = 0;
 
-		for (u32 i = 0; i < CHUNK; i += 8) {
+		for (u32 i = 0; i < CHUNK; i += 16) {
 			if (i >= length)
 				break;
-			found |= is_special(WORD(source + i));
+			found |= is_special(WORD(source + i)) | is_special(WORD(source + i + 8));
 		}
 		special_found = found;
 	} else {

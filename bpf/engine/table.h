@@ -128,15 +128,12 @@ static __always_inline void put_hex(u64 value)
 	PUT_QUOTE;
 	LITERAL("0x");
 	at = row_len;
-	if (zeros < 8) {
-		WORD(ROW(at)) = high >> (zeros * 8 & 63) | low << (56 - zeros * 8 & 63) << 8;
-		WORD(ROW(at) + 8) = low >> (zeros * 8 & 63);
-		row_len = at + 16 - zeros;
-	} else {
-		zeros = leading_zeros(low);
-		WORD(ROW(at)) = low >> (zeros * 8 & 63);
-		row_len = at + 8 - zeros;
-	}
+	/* The first eight digits without their leading zeros, which may be all eight; then the others, likewise where they are first. */
+	WORD(ROW(at)) = high >> (zeros * 4 & 63) >> (zeros * 4 & 63);
+	at += 8 - zeros;
+	zeros = (zeros >> 3) * leading_zeros(low);
+	WORD(ROW(at)) = low >> (zeros * 8 & 63);
+	row_len = at + 8 - zeros;
 	PUT_QUOTE;
 }
 
@@ -364,7 +361,7 @@ static __always_inline void put_word(const struct word *word)
  * says that their values are the same, the text is copied.
  */
 #if defined(KEPT) && !defined(BOUNDED_LOOPS)
-#define KEPT_MAX 256
+#define KEPT_MAX 128
 char kept[KEPT_MAX];
 u32 kept_length, kept_from;	/* bytes of kept; where in row they begin */
 
@@ -373,28 +370,19 @@ GLOBAL int keep(void)
 {
 	u32 length = row_len - kept_from;
 
-	kept_length = 0;
-	if (length > KEPT_MAX)
-		return 0;
-	for (u32 i = 0; i < KEPT_MAX; i += 8) {
-		if (i >= length)
-			break;
+	kept_length = length <= KEPT_MAX ? length : 0;
+	for (u32 i = 0; i < KEPT_MAX; i += 8)
 		WORD(kept + i) = WORD(ROW(kept_from) + i);
-	}
-	kept_length = length;
 	return 0;
 }
 
 GLOBAL int put_kept(void)
 {
-	u32 at = row_len, length = kept_length;
+	u32 at = row_len;
 
-	for (u32 i = 0; i < KEPT_MAX; i += 8) {
-		if (i >= length)
-			break;
+	for (u32 i = 0; i < KEPT_MAX; i += 8)
 		WORD(ROW(at) + i) = WORD(kept + i);
-	}
-	row_len = at + length;
+	row_len = at + kept_length;
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 
 static __always_inline u64 is_special(u64 word)
 {
-	return EQUAL(word, '"') | EQUAL(word, ',') | EQUAL(word, '\n') | EQUAL(word, '\r');
+	return (LIKE(word, '"') | LIKE(word, ',') | LIKE(word, '\n') | LIKE(word, '\r')) & ~word & REPEAT(0x80);
 }
 
 #define CSV_ESCAPE(b) ((b) == '"' ? 2ull << 56 | '"' << 8 | '"' : PLAIN(b))

@@ -11,7 +11,7 @@
 
 static __always_inline u64 is_special(u64 word)
 {
-	return BELOW(word, ' ') | EQUAL(word, '"') | EQUAL(word, '\\') | EQUAL(word, 0x7f) | (word & REPEAT(0x80));
+	return (UNDER(word, ' ') | LIKE(word, '"') | LIKE(word, '\\') | LIKE(word, 0x7f) | word) & REPEAT(0x80);
 }
 
 #define JSON_SHORT(letter) (2ull << 56 | (u64)(letter) << 8 | '\\')

@@ -43,15 +43,6 @@ static u8 address[16];
 static u32 groups_at, groups_end;	/* end of the text in source; the first group that is not written as hex */
 static u32 zeros_start, zeros_end;	/* the longest run of zero groups, which is written as :: */
 
-/* 1 for value > limit, by the sign bit: the verifier would walk both ways of a branch. */
-static __always_inline u32 above(u64 value, u64 limit)
-{
-	u64 difference = limit - value;
-
-	barrier_var(difference);
-	return difference >> 63;
-}
-
 /* Bit i: the i-th of four groups is zero. Sums that carry into no neighbour, and one product that collects the high bits. */
 static __always_inline u32 zero_groups(u64 groups)
 {

@@ -58,7 +58,7 @@ static __noinline u32 state_before_5_14(struct task_struct___5_13 *task)
 /* An index of TASK_STATES, as fs/proc computes it (include/linux/sched.h, __task_state_index). */
 static __always_inline u32 state_of(struct task_struct *task)
 {
-	u32 state, index = 0;
+	u32 state;
 
 	if (bpf_core_field_exists(task->__state))
 		state = task->__state;
@@ -69,9 +69,8 @@ static __always_inline u32 state_of(struct task_struct *task)
 	if (state & 0x9000)		/* TASK_RTLOCK_WAIT, TASK_FROZEN */
 		state |= 2;
 	state = (state | task->exit_state) & 0x7f;
-	for (u32 i = 0; i < 7; i++)
-		index = state >> i & 1 ? i + 1 : index;
-	return index;
+	return above(state, 0) + above(state, 1) + above(state, 3) + above(state, 7) + above(state, 15) + above(state, 31) +
+	       above(state, 63);
 }
 
 /* Reads whole words, where the helper would go byte by byte. */

@@ -65,7 +65,7 @@ static __always_inline struct text mode_of(struct file *file)
 {
 	u32 mode = file->f_mode;
 	struct text text = {
-		.low = (mode & 1 ? 'r' : '-') | (mode & 2 ? 'w' : '-') << 8,
+		.low = letter_of(mode, 1, 'r', '-') | letter_of(mode, 2, 'w', '-') << 8,
 		.length = 2,
 	};
 

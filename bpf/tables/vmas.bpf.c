@@ -29,8 +29,8 @@ static __always_inline struct text perms_of(struct vm_area_struct *vma)
 {
 	u64 flags = vma->vm_flags;
 	struct text text = {
-		.low = (flags & VM_READ ? 'r' : '-') | (flags & VM_WRITE ? 'w' : '-') << 8 | (flags & VM_EXEC ? 'x' : '-') << 16 |
-		       (flags & VM_MAYSHARE ? 's' : 'p') << 24,
+		.low = letter_of(flags, VM_READ, 'r', '-') | letter_of(flags, VM_WRITE, 'w', '-') << 8 |
+		       letter_of(flags, VM_EXEC, 'x', '-') << 16 | letter_of(flags, VM_MAYSHARE, 's', 'p') << 24,
 		.length = 4,
 	};
 
