@@ -246,3 +246,48 @@ Deno.test("--redact leaves out command lines, paths below /home and /root, and a
   // Everything else is as it was.
   equal(redacted.of("tasks").map((row) => Object.keys(row)).at(0), plain.of("tasks").map((row) => Object.keys(row)).at(0));
 });
+
+/** The scripts of the recipe `name`, by the key before each. */
+function scripts(name: string): string[] {
+  const document = readFileSync("docs/snapshot.md", "utf8");
+  const text = new RegExp("```yaml\\n# recipe: " + name + "\\n([^]*?)```").exec(document)![1]!;
+  return [...text.matchAll(/(?:run: \||script:)\n((?: {4}.*\n)+)/g)].map(([, lines]) => lines!.replace(/^ {4}(- )?/gm, ""));
+}
+
+for (const name of ["github", "gitlab"]) {
+  for (const how of ["hangs", "fails", "succeeds"]) {
+    Deno.test(`recipe: ${name} keeps a snapshot and a report of a job that ${how === "succeeds" ? "does not succeed" : how}`, () => {
+      using folder = new TemporaryFolder();
+      const command = (name: string, text: string) =>
+        writeFileSync(`${folder.path}/${name}`, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      Deno.symlinkSync(executable, `${folder.path}/task-iter`);
+      command("sudo", 'exec "$@"');
+      // A job that hangs is ended after the watch has taken its snapshot; the watch of the others comes too late.
+      command(
+        "make",
+        how === "hangs"
+          ? "until test -e machine.tar.zst; do sleep 0.05; done; exit 1"
+          : how === "fails"
+          ? "sleep 0.3; exit 1"
+          : "sleep 0.3",
+      );
+      command(
+        "sleep",
+        how === "hangs" ? "exec /bin/sleep 0.1" : 'case "$1" in 1500) exec /bin/sleep 30;; *) exec /bin/sleep "$1";; esac',
+      );
+      const env = {
+        ...process.env,
+        PATH: `${folder.path}:${process.env.PATH}`,
+        CI_JOB_STATUS: how === "succeeds" ? "success" : "failed",
+      };
+      const [job, after] = scripts(name);
+      const step = (script: string) =>
+        run("bash", ["--noprofile", "--norc", "-eo", "pipefail", "-c", script], { cwd: folder.path, env });
+      equal(step(job!).status, how === "succeeds" ? 0 : 1);
+      // GitHub decides by the step's own condition.
+      if (name === "gitlab" || how !== "succeeds") equal(step(after!).status, 0);
+      equal(existsSync(`${folder.path}/report.html`), how !== "succeeds");
+      if (how !== "succeeds") ok(readFileSync(`${folder.path}/report.html`, "utf8").startsWith("<!DOCTYPE html>"));
+    });
+  }
+}

@@ -82,11 +82,14 @@ export const FLAGS: readonly Flag[] = [
     short: "w",
     value: "<expr>",
     quick: true,
-    on: ofRows(
-      "keep rows for which it holds, tested in the kernel",
-      "count rows for which it holds",
-      "keep rows for which it holds",
-    ),
+    on: {
+      ...ofRows(
+        "keep rows for which it holds, tested in the kernel",
+        "count rows for which it holds",
+        "keep rows for which it holds",
+      ),
+      flame: ["", "keep stacks for which it holds, tested in the kernel"],
+    },
   },
   {
     long: "where",
@@ -110,21 +113,21 @@ export const FLAGS: readonly Flag[] = [
     long: "comm",
     value: "<name>",
     quick: true,
-    on: ofRows("rows of threads of that name"),
+    on: { ...ofRows("rows of threads of that name"), flame: ["", "stacks of threads of that name"] },
   },
   {
     long: "pid",
     value: "<pid>",
     kind: "positive",
     quick: true,
-    on: ofRows("rows of that process"),
+    on: { ...ofRows("rows of that process"), flame: ["", "stacks of that process"] },
   },
   {
     long: "tid",
     value: "<tid>",
     kind: "positive",
     quick: true,
-    on: ofRows("rows of that thread"),
+    on: { ...ofRows("rows of that thread"), flame: ["", "stacks of that thread"] },
   },
   {
     long: "map",

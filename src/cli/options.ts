@@ -77,6 +77,9 @@ export interface SnapshotOptions {
   redact?: true;
 }
 
+/** What {@linkcode Query} takes too. */
+export type FlameOptions = Pick<RowOptions, "where" | "comm" | "pid" | "tid">;
+
 const CHOICES = { format: FORMATS, report: REPORT_FORMATS, names: NAMES, engine: ENGINES };
 
 const PARSERS = {

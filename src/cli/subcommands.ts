@@ -9,7 +9,15 @@ import { check } from "./check.ts";
 import { completions, SHELLS } from "./completions.ts";
 import { doctor } from "./doctor.ts";
 import { mapFor } from "./map.ts";
-import { addFlags, type CheckOptions, oneOf, type PinOptions, type ReadOptions, type SnapshotOptions } from "./options.ts";
+import {
+  addFlags,
+  type CheckOptions,
+  type FlameOptions,
+  oneOf,
+  type PinOptions,
+  type ReadOptions,
+  type SnapshotOptions,
+} from "./options.ts";
 import { standardOutput } from "./output.ts";
 import { listPins, pin, unpin } from "./pin.ts";
 import { STATES } from "./report.ts";
@@ -123,6 +131,48 @@ const addSnapshot: Configure = (command, libraries) => {
     });
 };
 
+const REPORT_HELP = `
+Without SNAPSHOT the page shows this machine as it is now; else SNAPSHOT is what
+task-iter snapshot has written, in any of its forms, and - is standard input.
+The page needs no network and no other file.
+
+Examples:
+  task-iter report > report.html
+  task-iter report machine.tar.zst > report.html`;
+
+const addReport: Configure = (command, libraries) => {
+  const program = command.argument("[path]", "a snapshot; this machine otherwise");
+  addFlags(program as unknown as CommandUnknownOpts, "report");
+  program
+    .helpOption("-h, --help", "this help")
+    .addHelpText("after", REPORT_HELP)
+    .action(async (path, given) => {
+      const { report } = await import("./snapshot/page.ts");
+      report(libraries, path, given as unknown as SnapshotOptions);
+    });
+};
+
+const FLAME_HELP = `
+A bar is a function of the kernel; its width is the number of threads that are
+in it or in what it called. Names of threads are the lowest bars but one.
+
+Examples:
+  task-iter flame > stacks.svg
+  task-iter flame --where 'state == D' > stuck.svg
+  task-iter flame machine.tar.zst > stacks.svg`;
+
+const addFlame: Configure = (command, libraries) => {
+  const program = command.argument("[path]", "a snapshot; this machine otherwise");
+  addFlags(program as unknown as CommandUnknownOpts, "flame");
+  program
+    .helpOption("-h, --help", "this help")
+    .addHelpText("after", FLAME_HELP)
+    .action(async (path, given) => {
+      const { flame } = await import("./snapshot/flame.ts");
+      flame(libraries, path, given as unknown as FlameOptions);
+    });
+};
+
 const addCompletions: Configure = (command, _, everything) => {
   command.argument("<shell>", SHELLS.join(", "), oneOf(SHELLS)).helpOption("-h, --help", "this help")
     .addHelpText("after", COMPLETIONS_HELP).action((shell) => standardOutput.write(completions(shell, everything())));
@@ -134,6 +184,8 @@ export const SUBCOMMANDS: readonly { name: string; description: string; configur
   { name: "pin", description: "make a query a file that any program reads", configure: addPin },
   { name: "unpin", description: "remove such a file", configure: addUnpin },
   { name: "snapshot", description: "every table of this machine in one file", configure: addSnapshot },
+  { name: "report", description: "this machine or a snapshot as a page to look at", configure: addReport },
+  { name: "flame", description: "kernel stacks as a flame graph, in SVG", configure: addFlame },
   { name: "doctor", description: "what this kernel and these privileges allow", configure: addDoctor },
   { name: "completions", description: "print a completion script for a shell", configure: addCompletions },
 ];
