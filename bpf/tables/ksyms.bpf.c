@@ -9,11 +9,17 @@
 
 TABLE(ksyms, "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.")
 
-/* Reads whole words, where the helper would go byte by byte; it reads the few long names. */
+/*
+ * Reads whole words, where the helper would go byte by byte; it reads the few long names. Until 6.15 or so a kernel refuses to
+ * relocate a load from an array of another size than it has: only the address is relocated.
+ */
 static __always_inline long name_of(struct kallsym_iter *ksym)
 {
+	const char *name = ksym->name;
+
+	barrier_var(name);
 	for (u32 i = 0; i < CHUNK; i += 8) {
-		u64 word = WORD(ksym->name + i), nul = BELOW(word, 1);
+		u64 word = WORD(name + i), nul = BELOW(word, 1);
 
 		WORD(source + i) = word;
 		if (nul)

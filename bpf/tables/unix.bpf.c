@@ -36,6 +36,7 @@ static __always_inline long path_of(struct unix_sock *un)
 	length = name->len - FAMILY_SIZE;
 	if (!length || length > NAME_MAX + 1)
 		return NO_STRING;
+	barrier_var(length);	/* the compiler would leave out the loop's other limit, and kernels before 6.2 forget this one */
 	bpf_probe_read_kernel(source, length & 127, &name->name[0].sun_path);
 	if (source[0])
 		return length - 1;
