@@ -121,12 +121,17 @@ export function unpacked(suite: string, architecture: string, packages: string[]
   );
 }
 
-/** The image of a suite's kernel for clouds, fetched once; to fetch a newer one remove the file. @throws {Unavailable} */
-export function kernelOf(suite: string, architecture: string): string {
+/**
+ * The image of a suite's kernel for clouds, or of its PREEMPT_RT kernel, fetched once; to fetch a newer one remove the file.
+ *
+ * @throws {Unavailable}
+ */
+export function kernelOf(suite: string, architecture: string, flavour: "cloud" | "rt" = "cloud"): string {
+  const special = [flavour === "cloud" ? "" : `-${flavour}`, architecture === "amd64" ? "" : `-${architecture}`];
   return once(
-    `${cache}/kernels/${suite}${architecture === "amd64" ? "" : `-${architecture}`}`,
+    `${cache}/kernels/${suite}${special.join("")}`,
     (image) =>
-      orUnavailable(`kernel of ${suite} for ${architecture}`, () => {
+      orUnavailable(`${flavour} kernel of ${suite} for ${architecture}`, () => {
         using archive = new Archive(suite, architecture);
         /** The image in a package, if it has one. */
         const extract = (name: string): Uint8Array | undefined => {
@@ -137,8 +142,8 @@ export function kernelOf(suite: string, architecture: string): string {
           const pipe = 'dpkg-deb --fsys-tarfile "$1" | tar --extract --to-stdout "$2"';
           return execFileSync("sh", ["-c", pipe, "sh", file, path], { maxBuffer: 1 << 28 });
         };
-        const of = (kind: string) => new RegExp(`linux-${kind}-[0-9]\\S*-cloud-${architecture}`);
-        const name = archive.needed(`linux-image-cloud-${architecture}`, of("image"));
+        const of = (kind: string) => new RegExp(`linux-${kind}-[0-9]\\S*-${flavour}-${architecture}`);
+        const name = archive.needed(`linux-image-${flavour}-${architecture}`, of("image"));
         const bytes = extract(name) ?? extract(archive.needed(name, of("binary")));
         if (!bytes) throw new Unavailable(`${name} has no kernel in it`);
         fs.writeFileSync(image, bytes);

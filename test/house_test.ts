@@ -97,6 +97,20 @@ Deno.test("the executable and its libraries run with glibc 2.17, and the build f
   );
 });
 
+Deno.test("the functions of libc that the executable binds by name are in glibc 2.17", () => {
+  const source = readFileSync(`${root}src/native/embedded.ts`, "utf8");
+  const names = [...source.matchAll(/\b(\w+): \{ args:/g)].map(([, name]) => name!);
+  ok(names.includes("syscall") && names.includes("__errno_location"), names.join(" "));
+  const path = run("clang-19", ["-print-file-name=libc.so.6"]).stdout.trim();
+  const { stdout } = run("objdump", ["-T", path]);
+  const since = (name: string) => {
+    const versions = [...stdout.matchAll(new RegExp(`GLIBC_2\\.(\\d+)\\S* +${name}$`, "gm"))].map(([, minor]) => Number(minor));
+    return Math.min(...versions);
+  };
+  equal(since("memfd_create"), 27);
+  equal(names.filter((name) => !(since(name) <= 17)), []);
+});
+
 Deno.test("the executable is at most a tenth larger than Bun's own, and the build fails for a larger one", () => {
   using folder = new TemporaryFolder();
   const bun = `${root}node_modules/.bin/bun`;

@@ -55,13 +55,13 @@ export function iterators(): (iterator: string) => boolean {
 
 /**
  * Whether the kernel is locked down: "none", "integrity" or "confidentiality". The answer is a file in securityfs. Where securityfs is
- * not mounted, the answer is "unknown", unless the kernel was booted with lockdown=.
+ * not mounted, the answer is "unknown", unless the kernel was booted with the highest level: root may raise a lower one.
  */
 export function lockdown(): string {
   const level = /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1];
   if (level !== undefined) return level;
   if (existsSync("/sys/kernel/security") && readdirSync("/sys/kernel/security").length > 0) return "none"; // built without it
-  return /(?:^|\s)lockdown=(integrity|confidentiality)(?:\s|$)/.exec(read("/proc/cmdline"))?.[1] ?? "unknown";
+  return /(?:^|\s)lockdown=confidentiality(?:\s|$)/.test(read("/proc/cmdline")) ? "confidentiality" : "unknown";
 }
 
 /** Whether this is a user namespace with another user as its user 0: its capabilities do not count for BPF. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * The suite on Debian's kernels, 5.10 to the newest, and on this machine's: `deno task test:kernels`, or on those named. With
+ * The suite on Debian's kernels, 5.10 to the newest, each with the C library of its own release, and on this machine's: `deno task
+ * test:kernels`, or on those named. A short form of it runs on a PREEMPT_RT kernel and on kernels that are locked down. With
  * `--record` the numbers go into docs/kernels.md. With `--arm64` (`deno task test:arm64`) it is the executable and kernels for
  * arm64, on any machine, and the record is docs/arm64.md. A kernel that cannot be fetched is reported with the reason and
  * counted. With `--within=SECONDS` a kernel that has not ended by then has failed. The last line is as that of `deno test`.
@@ -12,7 +13,7 @@ import { tmpdir } from "node:os";
 import { build } from "esbuild";
 import { kernelOf, Unavailable } from "../../scripts/debian.ts";
 import { architectureOf, ARCHITECTURES, bunOf, libraryFolder } from "../../scripts/architecture.ts";
-import { boot, initramfs, packages, type Said } from "./machine.ts";
+import { boot, debian, ours, packages, type Said } from "./machine.ts";
 import type { Result } from "./result.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -28,9 +29,26 @@ const LIMIT = arm64 ? 1200 : 400;
 const within = Number(Deno.args.find((word) => word.startsWith("--within="))?.slice("--within=".length) ?? Infinity);
 const limit = () => Math.max(1, Math.min(LIMIT, within - performance.now() / 1000));
 
-/** Debian's suites from the oldest kernel to the newest. */
-const SUITES = arm64 ? ["bookworm", "trixie"] : ["bullseye", "bookworm", "trixie", "sid"];
-const chosen = SUITES.filter((name) => Deno.args.includes(name));
+interface Machine {
+  name: string;
+  /** Debian's release, by its suite. */
+  suite: string;
+  /** A kernel besides the one for clouds. */
+  flavour?: "rt";
+  /** For the kernel's command line; behind -- for the suite. */
+  parameters?: string;
+}
+
+/** From the oldest kernel to the newest; then what the suite is short for. */
+const MACHINES: Machine[] = [
+  ...(arm64 ? ["bookworm", "trixie"] : ["bullseye", "bookworm", "trixie", "sid"]).map((suite) => ({ name: suite, suite })),
+  ...arm64 ? [] : [
+    { name: "rt", suite: "trixie", flavour: "rt", parameters: "-- short" },
+    { name: "integrity", suite: "trixie", parameters: "lockdown=integrity -- lockdown" },
+    { name: "confidentiality", suite: "bullseye", parameters: "lockdown=confidentiality -- lockdown" },
+  ] as const,
+];
+const chosen = MACHINES.filter(({ name }) => Deno.args.includes(name));
 
 interface Run {
   where: string;
@@ -191,29 +209,31 @@ try {
     external: ["bun:ffi"],
     logLevel: "warning",
   });
-  let image = "";
+  let common = "";
   let reason = "";
   try {
     execFileSync(`${root}scripts/setup`, packages(architecture), { stdio: ["ignore", 2, 2] });
-    image = initramfs(folder, architecture, executable, suite);
+    common = ours(folder, architecture, executable, suite);
   } catch (error) {
     reason = `no emulator: ${(error as Error).message.split("\n")[0]}`;
   }
-  const machine = (name: string) => async () => {
-    if (!image) throw new Unavailable(reason);
-    const kernel = kernelOf(name, ARCHITECTURES[architecture].debian);
-    const said = await boot(folder, architecture, kernel, image, limit());
+  const start = async ({ name, suite, flavour, parameters = "" }: Machine) => {
+    if (!common) throw new Unavailable(reason);
+    const kernel = kernelOf(suite, ARCHITECTURES[architecture].debian, flavour);
+    const parts = [debian(folder, architecture, suite), common];
+    const said = await boot(folder, architecture, kernel, parts, parameters, limit());
     if (!emulators(said)) return said;
     const when = said.results ? `panicked after ${parse(said.results).length} results` : "did not boot";
     console.log(`${name} ${when} and is booted again:\n${lastLines(said.console, said.results ? 30 : 3)}`);
-    return await boot(folder, architecture, kernel, image, limit());
+    return await boot(folder, architecture, kernel, parts, parameters, limit());
   };
-  // Two at a time; the oldest kernel and the newest are the slowest, so they begin.
+  // Two at a time; the oldest kernel and the newest are the slowest, so they begin, and what is short ends.
   const runs: Run[] = [];
-  const rank = (i: number) => Math.abs(i - (SUITES.length - 1) / 2);
-  const queue = (chosen.length > 0 ? chosen : SUITES).map((name, i) => ({
+  const whole = MACHINES.filter(({ parameters }) => !parameters).length;
+  const rank = (i: number) => i < whole ? Math.abs(i - (whole - 1) / 2) : 0;
+  const queue = (chosen.length > 0 ? chosen : MACHINES).map((machine, i) => ({
     i,
-    start: () => run(name, async () => await machine(name)()),
+    start: () => run(machine.name, () => start(machine)),
   }));
   queue.sort((a, b) => rank(b.i) - rank(a.i));
   const work = async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * The suite that every kernel must pass; root runs it as `bun run suite.js EXECUTABLE LIBRARIES`.
+ * The suite that every kernel must pass; root runs it as `bun run suite.js EXECUTABLE LIBRARIES [short|lockdown]`: `short` leaves
+ * out what takes long, `lockdown` is for a kernel that was booted with lockdown=.
  *
  * One line of JSON for each result. Every table is loaded by each way
  * that this kernel has, in every format, with every column and the largest query, and its rows are compared between formats and
@@ -23,7 +24,7 @@ import { chunks } from "../../src/stream.ts";
 import type { Result } from "./result.ts";
 import { type Kid, makeBuffers, MAPS, type Row, same, type Surroundings, withDescriptors, witnesses } from "./witness.ts";
 
-const [executable, folder] = process.argv.slice(2) as [string, string];
+const [executable, folder, form = "whole"] = process.argv.slice(2) as [string, string, "short" | "lockdown" | undefined];
 const kernel = release();
 
 /** Runs a command to its end. */
@@ -234,17 +235,19 @@ async function checkTable(table: Table, around: Surroundings): Promise<void> {
       Object.fromEntries(table.columns.map((column, i) => [column.name, fromCsv(cells[i]!, column)]))
     );
 
-  await check(`${name}: every format, every column, ${MAX_TESTS} comparisons, by ${ways[0]}`, () => {
-    agree(around, {
-      json: () => json(read(all, "json", ways[0], true)),
-      jsonl: () => lines(read(all, "jsonl", ways[0], true)),
-      csv: () => records(read(all, "csv", ways[0], true)),
-    }).forEach((row) => same(Object.keys(row), names, "columns"));
-    // Escapes make every row of text a line without control characters.
-    holds(!/\p{Cc}/u.test(read(all, "text", ways[0], true).replaceAll("\n", "")), "text has control characters");
-  });
+  if (form === "whole") {
+    await check(`${name}: every format, every column, ${MAX_TESTS} comparisons, by ${ways[0]}`, () => {
+      agree(around, {
+        json: () => json(read(all, "json", ways[0], true)),
+        jsonl: () => lines(read(all, "jsonl", ways[0], true)),
+        csv: () => records(read(all, "csv", ways[0], true)),
+      }).forEach((row) => same(Object.keys(row), names, "columns"));
+      // Escapes make every row of text a line without control characters.
+      holds(!/\p{Cc}/u.test(read(all, "text", ways[0], true).replaceAll("\n", "")), "text has control characters");
+    });
+  }
   const other = ways[1];
-  if (other) {
+  if (other && form === "whole") {
     await check(`${name}: the same rows by ${other}`, () => {
       const query = { ...all, columns: names.filter((name) => name !== SLEEPING[table.name]) };
       agree(around, { light: () => json(read(query, "json", ways[0])), libbpf: () => json(read(query, "json", other, true)) });
@@ -343,14 +346,16 @@ async function checkCommandLine({ kids, hostile, many, long }: Surroundings): Pr
       holds(stdout.length > 3 * 32 * 1024, `only ${stdout.length} bytes`);
     }
   });
-  await check("100,000 descriptors of a process are each there once", () =>
-    withDescriptors(100_000, (made) => {
-      const { status, stdout, stderr } = taskIter("files", `--pid=${process.pid}`, "--format=csv");
-      same([status, stderr], [0, ""], "status, message");
-      const fds = stdout.trimEnd().split("\n").slice(1).map((line) => Number(line.split(",")[3]));
-      const shown = new Set(fds);
-      same([fds.length - shown.size, made.filter((fd) => !shown.has(fd))], [0, []], "shown again, missing");
-    }));
+  if (form === "whole") {
+    await check("100,000 descriptors of a process are each there once", () =>
+      withDescriptors(100_000, (made) => {
+        const { status, stdout, stderr } = taskIter("files", `--pid=${process.pid}`, "--format=csv");
+        same([status, stderr], [0, ""], "status, message");
+        const fds = stdout.trimEnd().split("\n").slice(1).map((line) => Number(line.split(",")[3]));
+        const shown = new Set(fds);
+        same([fds.length - shown.size, made.filter((fd) => !shown.has(fd))], [0, []], "shown again, missing");
+      }));
+  }
   await check("--comm, --pid and --tid", () => {
     const [kid] = kids as [Kid];
     for (const args of [["--comm=sleep", `--pid=${kid.pid}`], [`--tid=${kid.pid}`], [`--where=tid == ${kid.pid}`]]) {
@@ -363,6 +368,61 @@ async function checkCommandLine({ kids, hostile, many, long }: Surroundings): Pr
     const times = new Set(stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line).t));
     same([status, times.size], [0, 3], "status, passes");
   });
+}
+
+/** Booted with lockdown=integrity every table is read; with confidentiality, also later, each is or says why it is not. */
+async function checkLockdown(): Promise<void> {
+  const there = tables.filter(({ name, since }) => !before(kernel, since) && !MAPS[name]);
+  const integrity = /\blockdown=integrity\b/.test(fs.readFileSync("/proc/cmdline", "utf8"));
+  const found = () => JSON.parse(taskIter("doctor", "--format=json").stdout).find((row: Row) => row.check === "lockdown").found;
+  const securityfs = (...words: string[]) => same(command([...words, "/sys/kernel/security"]).status, 0, words[0]!);
+  const refused = (reason: string, asked = there) => {
+    const names = asked.filter(({ name }) => {
+      const { status, stdout, stderr } = taskIter(name, "--format=json");
+      if (status === 0) return !Array.isArray(JSON.parse(stdout));
+      same([status, stdout], [3, ""], `${name}: status, output`);
+      holds(stderr.startsWith(`task-iter: cannot read table ${name}: `) && stderr.includes(reason), `${name}: ${stderr}`);
+      same(stderr.split("\n").length, 2, `${name}: lines`);
+      return true;
+    }).map(({ name }) => name);
+    for (const name of ["stacks", "files"]) holds(names.includes(name), `${name} is read; refused: ${names}`);
+    // Some rows can be counted without reading what lockdown protects.
+    const { status, stdout } = taskIter("check", "files", '--where=path ~ "*x*"');
+    holds(status === 3 && stdout.includes(reason), `check files: ${status} ${stdout}`);
+  };
+  const two = there.filter(({ name }) => name === "stacks" || name === "files");
+  const certain = "the kernel is locked down (confidentiality), no BPF program may read it: boot with lockdown=integrity";
+  if (integrity) {
+    for (const { name } of there) {
+      await check(`lockdown=integrity: ${name} is read`, () => {
+        const { status, stdout, stderr } = taskIter(name, "--format=json");
+        same([status, stderr, Array.isArray(JSON.parse(stdout))], [0, "", true], "status, message, an array");
+      });
+    }
+    await check("lockdown=integrity: doctor says so where securityfs does", () => {
+      same(found(), "unknown", "without securityfs");
+      securityfs("mount", "-t", "securityfs", "none");
+      same(found(), "integrity", "with it");
+    });
+    await check("raised to confidentiality: what is refused says so", () => {
+      fs.writeFileSync("/sys/kernel/security/lockdown", "confidentiality");
+      refused(certain);
+      same(found(), "confidentiality", "doctor");
+    });
+    await check("raised to confidentiality, without securityfs: what is refused says that it may be so", () => {
+      securityfs("umount");
+      refused("may be locked down (confidentiality): after mount -t securityfs none /sys/kernel/security", two);
+      same(found(), "unknown", "doctor");
+    });
+  } else {
+    await check("lockdown=confidentiality: what is refused says so, without securityfs and with it", () => {
+      refused(certain);
+      same(found(), "confidentiality", "without securityfs");
+      securityfs("mount", "-t", "securityfs", "none");
+      same(found(), "confidentiality", "with it");
+      refused(certain, two);
+    });
+  }
 }
 
 /** Nothing that a run loaded may stay: identifiers of programs and maps that are there. */
@@ -426,27 +486,30 @@ process.once("SIGTERM", () => {
 
 try {
   report({ kind: "kernel", release: kernel });
-  for (const table of tables) {
-    try {
-      await checkTable(table, around);
-    } catch (error) {
-      report({ kind: "fail", name: `${table.name}: can be checked`, reason: (error as Error).message });
-    }
-  }
-  await checkCommandLine(around);
-  await check("task-iter tables names every table", () => {
-    const { stdout } = taskIter("tables", "--format=json");
-    same(JSON.parse(stdout).map(({ table }: Row) => table), tables.map(({ name }) => name), "tables");
-  });
-  if (tables.some(({ name }) => name === "progs")) {
-    await check("no program stays loaded", () => {
-      let left = objects();
-      for (let i = 0; i < 20 && left.split("\n").length > 3; i++) {
-        pause(100);
-        left = objects();
+  if (form === "lockdown") await checkLockdown();
+  else {
+    for (const table of tables) {
+      try {
+        await checkTable(table, around);
+      } catch (error) {
+        report({ kind: "fail", name: `${table.name}: can be checked`, reason: (error as Error).message });
       }
-      holds(left.split("\n").length <= 3, left);
+    }
+    await checkCommandLine(around);
+    await check("task-iter tables names every table", () => {
+      const { stdout } = taskIter("tables", "--format=json");
+      same(JSON.parse(stdout).map(({ table }: Row) => table), tables.map(({ name }) => name), "tables");
     });
+    if (tables.some(({ name }) => name === "progs")) {
+      await check("no program stays loaded", () => {
+        let left = objects();
+        for (let i = 0; i < 20 && left.split("\n").length > 3; i++) {
+          pause(100);
+          left = objects();
+        }
+        holds(left.split("\n").length <= 3, left);
+      });
+    }
   }
   report({ kind: "end" });
 } finally {
