@@ -11,6 +11,7 @@ import fs, { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync,
 import { availableParallelism } from "node:os";
 import zlib, { zstdCompressSync } from "node:zlib";
 import { build as bundle, type Plugin } from "esbuild";
+import { archived, archiveOf } from "../src/native/archive.ts";
 import { architectureOf, ARCHITECTURES, bunOf, embedded, foreign, libraryFolder } from "./architecture.ts";
 import { unpacked } from "./debian.ts";
 import { checkGlibc, checkSize } from "./promises.ts";
@@ -162,9 +163,16 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
   rmSync(work, { recursive: true, force: true });
   mkdirSync(`${work}lib`, { recursive: true });
   mkdirSync(`${root}dist`, { recursive: true });
+  const archives = new Map<string, Uint8Array[]>();
   for (const name of embedded(architecture)) {
     if (name.endsWith(".so")) checkGlibc(libraries + name);
-    writeFileSync(`${work}lib/${name}.zst`, compressed(readFileSync(libraries + name)));
+    const place = archived(name);
+    const files = archives.get(place?.archive ?? name) ?? [];
+    archives.set(place?.archive ?? name, files);
+    files[place?.index ?? 0] = readFileSync(libraries + name);
+  }
+  for (const [name, files] of archives) {
+    writeFileSync(`${work}lib/${name}.zst`, compressed(files.length > 1 ? archiveOf(files) : files[0]!));
   }
   await bundle({
     entryPoints: [`${root}src/cli/main.ts`],

@@ -5,6 +5,7 @@ import { dlopen, read } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { EACCES, EFBIG, EMFILE, ENFILE, ENOSYS, EPERM } from "../errors.ts";
 import type { Request } from "../query/request.ts";
+import { archived, fileIn } from "./archive.ts";
 import { bun } from "./bun.ts";
 import { type Libraries, LIGHT, programOf } from "./load.ts";
 import { cstring } from "./shim.ts";
@@ -44,7 +45,14 @@ const libc = () => bound ??= bindLibc();
 /** Ends the process at once, when all output is written: the runtime's own end takes 0.6 ms. */
 export const exit = (status: number): void => libc()._exit(status);
 
-const pathOf = (name: string) => `${import.meta.dirname}/lib/${name}.zst`;
+const pathOf = (name: string) => `${import.meta.dirname}/lib/${archived(name)?.archive ?? name}.zst`;
+
+/** The file `name` of the bytes at its path. */
+function unpacked(name: string, bytes: Uint8Array): Uint8Array {
+  const whole = Bun.zstdDecompressSync(bytes);
+  const place = archived(name);
+  return place ? fileIn(whole, place.index) : whole;
+}
 
 /** The part of Bun that this module uses; Bun's own types would change the types of all modules. */
 declare const Bun: {
@@ -59,11 +67,11 @@ const fetched = new Map<string, Uint8Array>();
 export async function prefetch(request: Request): Promise<void> {
   const program = programOf(request);
   const [light, bytes] = await Promise.all([Bun.file(pathOf(LIGHT)).bytes(), Bun.file(pathOf(program)).bytes()]);
-  fetched.set(LIGHT, Bun.zstdDecompressSync(light));
-  fetched.set(program, Bun.zstdDecompressSync(bytes));
+  fetched.set(LIGHT, unpacked(LIGHT, light));
+  fetched.set(program, unpacked(program, bytes));
 }
 
-const bytesOf = (name: string): Uint8Array => fetched.get(name) ?? Bun.zstdDecompressSync(readFileSync(pathOf(name)));
+const bytesOf = (name: string): Uint8Array => fetched.get(name) ?? unpacked(name, readFileSync(pathOf(name)));
 
 /** Number of files made in memory so far. */
 let made = 0;
