@@ -5,7 +5,6 @@
  */
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import buffer from "node:buffer";
 import fs, { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -106,32 +105,27 @@ async function preparedPlans(): Promise<string> {
 export const prepared = { ${plans.join(",\n")} };`;
 }
 
-/** What src/report becomes: text that `report` and `flame` put into their output, as a page or an SVG allows it. */
-async function assets(): Promise<string> {
-  const of = async (file: string) => {
-    const { outputFiles } = await bundle({
-      entryPoints: [`${root}src/report/${file}`],
-      bundle: true,
-      write: false,
-      minify: true,
-      platform: "browser",
-      format: "iife",
-      // page.css has what the style of d3-flame-graph would do, in the page's colours.
-      loader: file.endsWith(".css") ? {} : { ".css": "empty" },
-      target: ["chrome100", "firefox113", "safari16.4"], // DecompressionStream
-      legalComments: "none",
-      logLevel: "warning",
-    });
-    const text = outputFiles[0]!.text.trim();
-    if (/<\/(script|style)|<!--|\]\]>/i.test(text)) throw new Error(`${file} would end the element that it is put into`);
-    return { text, hash: `sha256-${createHash("sha256").update(text).digest("base64")}` };
-  };
-  const made = {
-    pageScript: await of("main.ts"),
-    pageStyle: await of("page.css"),
-    svgScript: await of("svg.ts"),
-  };
-  return Object.entries(made).map(([name, asset]) => `export const ${name} = ${JSON.stringify(asset)};`).join("\n");
+/** What src/report becomes: the files that `report` and `flame` put into their output, by the names that they ask for. */
+const ASSETS = { "page.js": "main.ts", "page.css": "page.css", "flame.js": "svg.ts" };
+
+/** The text of a file of src/report, bundled for a browser. */
+async function asset(file: string): Promise<string> {
+  const { outputFiles } = await bundle({
+    entryPoints: [`${root}src/report/${file}`],
+    bundle: true,
+    write: false,
+    minify: true,
+    platform: "browser",
+    format: "iife",
+    // page.css has what the style of d3-flame-graph would do, in the page's colours.
+    loader: file.endsWith(".css") ? {} : { ".css": "empty" },
+    target: ["chrome100", "firefox113", "safari16.4"], // DecompressionStream
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  const text = outputFiles[0]!.text.trim();
+  if (/<\/(script|style)|<!--|\]\]>/i.test(text)) throw new Error(`${file} would end the element that it is put into`);
+  return text;
 }
 
 /** A file of the executable: the runtime has a decompressor of zstd. Level 19 takes 60 times as long, for an eighth less. */
@@ -148,7 +142,6 @@ const stubs: Plugin = {
     build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({ contents: STUBS[path]! }));
     build.onLoad({ filter: /.*/, namespace: "lazy" }, ({ path }) => ({ contents: lazy(path) }));
     build.onLoad({ filter: /\/src\/query\/prepared\.ts$/ }, async () => ({ contents: await preparedPlans() }));
-    build.onLoad({ filter: /\/src\/cli\/snapshot\/assets\.ts$/ }, async () => ({ contents: await assets() }));
   },
 };
 
@@ -173,6 +166,9 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
   }
   for (const [name, files] of archives) {
     writeFileSync(`${work}lib/${name}.zst`, compressed(files.length > 1 ? archiveOf(files) : files[0]!));
+  }
+  for (const [name, file] of Object.entries(ASSETS)) {
+    writeFileSync(`${work}lib/${name}.zst`, compressed(new TextEncoder().encode(await asset(file))));
   }
   await bundle({
     entryPoints: [`${root}src/cli/main.ts`],

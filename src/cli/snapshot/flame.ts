@@ -10,7 +10,6 @@ import type { FlameOptions } from "../options.ts";
 import { standardOutput } from "../output.ts";
 import { load } from "../read.ts";
 import { filesOf } from "./archive.ts";
-import { svgScript } from "./assets.ts";
 import { type Columns, columnsOf, manifestIn } from "./tables.ts";
 
 const WIDTH = 1200;
@@ -48,8 +47,8 @@ function depthOf(frame: Frame): number {
   return 1 + Math.max(0, ...frame.children.map(depthOf));
 }
 
-/** The picture; `title` stands above. */
-export function svgOf(root: Frame, title: string): string {
+/** The picture; `title` stands above, `script` is src/report/svg.ts. */
+export function svgOf(root: Frame, title: string, script: string): string {
   const depth = depthOf(root);
   const height = TOP + depth * LINE + BOTTOM;
   const parts: string[] = [];
@@ -84,7 +83,7 @@ export function svgOf(root: Frame, title: string): string {
 <text id="search" class="button" x="${WIDTH - 10}" y="24" text-anchor="end" tabindex="0">Search</text>
 <text id="details" x="10" y="${height - 10}"> </text>
 ${parts.join("\n")}
-<script><![CDATA[${svgScript.text}]]></script>
+<script><![CDATA[${script}]]></script>
 </svg>
 `;
 }
@@ -143,6 +142,7 @@ export function flame(libraries: Libraries, path: string | undefined, options: F
   const { table, time } = path === undefined
     ? { table: live(libraries, options), time: new Date().toISOString() }
     : recorded(path);
+  const script = new TextDecoder().decode(libraries.program("flame.js"));
   const when = time.replace(/\.\d+Z$/, "Z");
-  standardOutput.write(svgOf(treeOf(stacksIn(table)), `Kernel stacks of ${table.length} threads, ${when}`));
+  standardOutput.write(svgOf(treeOf(stacksIn(table)), `Kernel stacks of ${table.length} threads, ${when}`, script));
 }

@@ -4,6 +4,7 @@
  * of gzip: no name in it, whatever bytes it has, can end a script or begin an element.
  */
 
+import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { UsageError } from "../../errors.ts";
 import type { Libraries } from "../../native/load.ts";
@@ -11,7 +12,6 @@ import type { Checks, Facts, Finding, Host, Manifest } from "../../report/data.t
 import type { SnapshotOptions } from "../options.ts";
 import { standardOutput } from "../output.ts";
 import { type Files, filesOf, inMemory } from "./archive.ts";
-import { pageScript, pageStyle } from "./assets.ts";
 import { xml } from "./flame.ts";
 import { collect, predicates } from "./machine.ts";
 import { REDACTED, Redactor } from "./redact.ts";
@@ -22,8 +22,12 @@ import { type Columns, columnsOf, jsonOf, manifestIn } from "./tables.ts";
 const block = (id: string, bytes: Uint8Array | string) =>
   `<script type="application/gzip" id="${id}">${Buffer.from(gzipSync(bytes)).toString("base64")}</script>\n`;
 
-/** The whole page, in parts. */
-export function* pageOf(files: Files, manifest: Manifest, redactor: Redactor | undefined): Generator<string> {
+/** As a Content-Security-Policy names a text. */
+const hashOf = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+
+/** The whole page, in parts; `libraries` has its code and style. */
+function* pageOf(libraries: Libraries, files: Files, manifest: Manifest, redactor: Redactor | undefined): Generator<string> {
+  const [script, style] = ["page.js", "page.css"].map((name) => new TextDecoder().decode(libraries.program(name)));
   const host = jsonOf<Host>(files, "host.json") ?? null;
   if (host && redactor) {
     host.hostname = host.kernel.cmdline = REDACTED;
@@ -33,8 +37,8 @@ export function* pageOf(files: Files, manifest: Manifest, redactor: Redactor | u
   }
   const policy = [
     "default-src 'none'",
-    `script-src '${pageScript.hash}'`,
-    `style-src '${pageStyle.hash}'`,
+    `script-src ${hashOf(script!)}`,
+    `style-src ${hashOf(style!)}`,
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
@@ -47,7 +51,7 @@ export function* pageOf(files: Files, manifest: Manifest, redactor: Redactor | u
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="task-iter ${xml(String(manifest.task_iter))}">
 <title>${xml(title)}</title>
-<style>${pageStyle.text}</style>
+<style>${style}</style>
 </head>
 <body>
 <noscript>This page shows its tables by a script that is inside it. Allow scripts to see them.</noscript>
@@ -70,7 +74,7 @@ export function* pageOf(files: Files, manifest: Manifest, redactor: Redactor | u
     cards: summarize(tables, manifest, checks, jsonOf<Finding[]>(files, "doctor.json") ?? []),
   };
   yield block("facts", JSON.stringify(facts));
-  yield `<script>${pageScript.text}</script>\n</body>\n</html>\n`;
+  yield `<script>${script}</script>\n</body>\n</html>\n`;
 }
 
 /** Writes the page to standard output, and sets the exit status. */
@@ -79,7 +83,7 @@ export function report(libraries: Libraries, path: string | undefined, options: 
   if (path !== undefined) {
     if (options.where) throw new UsageError("--where is for the machine that is read now, not for a snapshot");
     const files = filesOf(path);
-    for (const part of pageOf(files, manifestIn(files, path), redactor)) standardOutput.write(part);
+    for (const part of pageOf(libraries, files, manifestIn(files, path), redactor)) standardOutput.write(part);
     return;
   }
   const where = predicates(options.where ?? []);
@@ -91,6 +95,6 @@ export function report(libraries: Libraries, path: string | undefined, options: 
   } finally {
     clear();
   }
-  for (const part of pageOf(memory.files, manifest, undefined)) standardOutput.write(part);
+  for (const part of pageOf(libraries, memory.files, manifest, undefined)) standardOutput.write(part);
   process.exitCode = sayFailures(manifest);
 }
