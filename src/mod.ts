@@ -39,8 +39,11 @@ export const libraries: Libraries = {
   program: (name) => readFileSync(new URL(name, folder)),
 };
 
+/** A value of a row: a list of symbols or numbers is an array, a decoded element of a BPF map any of these. */
+export type Value = string | number | boolean | null | Value[] | { [member: string]: Value };
+
 /** A row: columns by name; an absent value is `null`. */
-export type Row = Record<string, string | number | boolean | null | string[]>;
+export type Row = Record<string, Value>;
 
 /**
  * The rows of `query`, one by one.

@@ -2,14 +2,14 @@
 /** The tables of BPF objects, kernel symbols, slab caches and DMA buffers, against bpftool and the kernel's own files. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { explain } from "../src/cli/explain.ts";
 import { iterators } from "../src/native/kernel.ts";
 import { TaskIterError } from "../src/errors.ts";
 import { countCpus } from "../src/query/cpus.ts";
 import { MAP_TYPES } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
-import { Fixture, type Row, rows, run, taskIter } from "./support.ts";
+import { cgroupRoot, Fixture, type Row, rows, run, taskIter } from "./support.ts";
 
 /** What `bpftool ARGS -j` says. */
 function bpftool(...args: string[]): Row {
@@ -24,14 +24,15 @@ const digits = (bytes: string[]): string => bytes.map((byte) => byte.slice(2).pa
 const cpus = () => countCpus(readFileSync("/sys/devices/system/cpu/possible", "utf8"));
 
 const COLUMNS: Record<string, string> = {
-  maps: "id type name key_size value_size max_entries flags | refcnt frozen btf_id",
+  maps: "id type name key_size value_size max_entries flags | refcnt frozen btf_id memory",
   elems: "key value |",
-  progs: "id type name tag attach_func | verified_insns jited_len xlated_len load_ns btf_id sleepable",
-  links: "id type prog_id |",
+  progs:
+    "id type name tag attach_func | verified_insns jited_len xlated_len load_ns btf_id sleepable run_cnt run_time_ns map_ids",
+  links: "id type prog_id | attach_type target target_id ifindex cgroup_id netns_ino pf hook priority",
   "sk-storage": "ino value |",
   sockmap: "key family state local_addr local_port remote_addr remote_port | ino",
   ksyms: "name type module |",
-  slabs: "name object_size size align objects_per_slab | flags order",
+  slabs: "name object_size size align objects_per_slab | flags order active_objs num_objs num_slabs memory",
   dmabufs: "ino size name exporter |",
 };
 
@@ -58,8 +59,30 @@ Deno.test("maps shows what bpftool shows of each map, with the references that t
       refcnt: 1,
       frozen: what === "frozen",
       btf_id: null,
+      memory: what === "stack" ? null : memlock(fixture.pid, id),
     }]);
   }
+});
+
+/** What the kernel says in fdinfo of a map that the process has open. */
+function memlock(pid: number, id: number): number {
+  for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
+    const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8");
+    if (new RegExp(`^map_id:\\s*${id}$`, "m").test(info)) return Number(/^memlock:\s*(\d+)$/m.exec(info)![1]);
+  }
+  throw new Error(`process ${pid} has no map ${id} open`);
+}
+
+Deno.test("maps shows the memory that the kernel counts, of arrays and hashes of every kind", async () => {
+  await using fixture = await Fixture.start("all-maps");
+  const shown = new Map(rows("maps", "--columns=id,memory,type").map((row) => [row.id, row]));
+  for (const id of fixture.facts.counted) {
+    equal({ ...shown.get(id)!, memory: memlock(fixture.pid, id) }, shown.get(id));
+    ok(shown.get(id)!.memory > 0);
+  }
+  for (const id of fixture.facts.others) equal(shown.get(id)!.memory, null);
+  const [id] = fixture.facts.counted;
+  equal(rows("maps", "--columns=id", "--where", `id == ${id} && memory == ${memlock(fixture.pid, id)}`), [{ id }]);
 });
 
 Deno.test("maps gives a map's BTF, and words for types in the predicate", async () => {
@@ -86,8 +109,27 @@ Deno.test("progs shows what bpftool and the kernel's own description of each pro
       load_ns: facts.load_ns,
       btf_id: null,
       sleepable: name === "sleeper",
+      run_cnt: expected.run_cnt ?? 0,
+      run_time_ns: expected.run_time_ns ?? 0,
+      map_ids: expected.map_ids ?? [],
     }]);
   }
+});
+
+Deno.test("progs counts runs on every CPU where the kernel does, and lists maps, as bpftool does", async () => {
+  await using fixture = await Fixture.start("programs");
+  const { counted, maps } = fixture.facts;
+  const shown = () => rows("progs", "--columns=run_cnt,run_time_ns,map_ids", "--where", `id == ${counted}`)[0]!;
+  equal(shown(), { run_cnt: 0, run_time_ns: 0, map_ids: maps });
+  await fixture.tell("run");
+  const { run_cnt, run_time_ns, map_ids } = bpftool("prog", "show", "id", String(counted));
+  equal(shown(), { run_cnt, run_time_ns, map_ids });
+  equal(run_cnt, 100 * Number(run("getconf", ["_NPROCESSORS_ONLN"]).stdout));
+  ok(run_time_ns > 0);
+  const found = rows("progs", "--columns=id", "--where", `map_ids == "${maps.join(";")}" && run_cnt == ${run_cnt}`);
+  equal(found, [{ id: counted }]);
+  const lines = taskIter("progs", "--columns=map_ids,id", "--where", `id == ${counted}`, "--format=csv").stdout.split("\n");
+  equal(lines[1], `${maps.join(";")},${counted}`);
 });
 
 Deno.test("progs names the function that a tracing program is for", () => {
@@ -102,6 +144,64 @@ Deno.test("links shows a link's type and program, as bpftool does", async () => 
   const expected = bpftool("link", "show", "id", String(link));
   equal(rows("links", "--where", `id == ${link}`), [{ id: link, type: expected.type, prog_id: expected.prog_id }]);
   equal(expected.prog_id, lookup.id);
+});
+
+Deno.test("links shows what each kind of link is attached to, as its fdinfo does", async () => {
+  const group = `${cgroupRoot}/task-iter-test-links-${Deno.pid}`;
+  mkdirSync(group);
+  using _removed = { [Symbol.dispose]: () => rmdirSync(group) };
+  await using fixture = await Fixture.start("links", group, "/bin/true");
+  const types: string[] = [];
+  for (const [kind, fd] of Object.entries(fixture.facts)) {
+    const info = Object.fromEntries(
+      readFileSync(`/proc/${fixture.pid}/fdinfo/${fd}`, "utf8").trimEnd().split("\n").map((line) => line.split(/:\s*/, 2)),
+    );
+    const number = (name: string) => info[name] === undefined ? null : parseInt(info[name]);
+    const [{ id: _id, type, prog_id: _prog, attach_type, ...row }] = rows(
+      "links",
+      "--columns=all",
+      "--where",
+      `id == ${info.link_id}`,
+    ) as [Row];
+    types.push(type);
+    equal({ kind, ...row }, {
+      kind,
+      target: ({
+        raw_tracepoint: info.tp_name,
+        iter: info.target_name,
+        perf_event: "/bin/true",
+        xdp: "lo",
+        tcx: "lo",
+        uprobe_multi: "true",
+        sockmap: "fixture_target",
+      } as Row)[type] ?? null,
+      target_id: type === "tracing" ? number("target_obj_id") : number("map_id"),
+      ifindex: number("ifindex"),
+      cgroup_id: number("cgroup_id"),
+      netns_ino: number("netns_ino"),
+      pf: type === "netfilter" ? 2 : null,
+      hook: type === "netfilter" ? 1 : null,
+      priority: type === "netfilter" ? -128 : null,
+    });
+    const words = ["sk_lookup", "cgroup_inet_ingress", "tcx_egress", "sk_skb_verdict"];
+    const [, word] = Object.entries({ netns: 0, cgroup: 1, tcx: 2, sockmap: 3 }).find(([name]) => name === type) ?? [];
+    equal([kind, attach_type], [kind, word === undefined ? null : words[word]]);
+    if (word !== undefined) {
+      equal(
+        parseInt(info.attach_type),
+        tables.find(({ name }) => name === "links")!.columns
+          .find(({ name }) => name === "attach_type")!.words.find(([, name]) => name === attach_type)![0],
+      );
+    }
+  }
+  for (const type of ["netns", "cgroup", "raw_tracepoint", "xdp"]) ok(types.includes(type), type);
+  const { netns } = fixture.facts;
+  const ino = /^netns_ino:\s*(\d+)$/m.exec(readFileSync(`/proc/${fixture.pid}/fdinfo/${netns}`, "utf8"))![1];
+  equal(rows("links", "--columns=type", "--where", `netns_ino == ${ino} && attach_type == sk_lookup`), [{ type: "netns" }]);
+});
+
+Deno.test("links shows the iterator that its own reader is", () => {
+  equal(rows("links", "--columns=target", "--where", "target == bpf_link && type == iter")[0], { target: "bpf_link" });
 });
 
 Deno.test("elems shows keys and values as bpftool dumps them", async () => {
@@ -151,11 +251,11 @@ Deno.test("elems cuts a value that would overfill the row, visibly, and shows ev
   equal(both.map(({ value }) => value), expected.map((value) => `${value.slice(0, 12_500)}…`));
 });
 
-Deno.test("elems shows zeroes for a kernel object in a value, which has addresses in it", async () => {
+Deno.test("elems shows null for a kernel object in a value, which has addresses in it", async () => {
   await using fixture = await Fixture.start("timer");
   equal(fixture.facts.result, 0, "the timer was initialised");
-  const value = "11".repeat(8) + "00".repeat(16) + "22".repeat(8);
-  equal(rows("elems", "--map", String(fixture.facts.map)), [{ key: "00000000", value }]);
+  const { stdout } = taskIter("elems", "--map", String(fixture.facts.map), "--format=jsonl");
+  equal(stdout, '{"key":0,"value":{"a":1229782938247303441,"b":null,"c":2459565876494606882}}\n');
 });
 
 Deno.test("--map that is missing or wrong is an error that lists the candidates", async () => {
@@ -251,6 +351,36 @@ Deno.test("slabs is /proc/slabinfo and /sys/kernel/slab", () => {
     const fact = (file: string) => Number(readFileSync(`/sys/kernel/slab/${name}/${file}`, "utf8"));
     equal([name, object_size, align, size], [name, fact("object_size"), fact("align"), fact("slab_size")]);
   }
+});
+
+Deno.test("slabs counts objects and slabs as /proc/slabinfo does", () => {
+  const facts = () =>
+    new Map(
+      readFileSync("/proc/slabinfo", "utf8").trimEnd().split("\n").slice(2).map((line) => {
+        const field = line.split(/ +/);
+        return [field[0]!, [field[1], field[2], field[14]].map(Number)];
+      }),
+    );
+  const page = Number(run("getconf", ["PAGESIZE"]).stdout);
+  // Objects come and go meanwhile: those caches count whose line is the same before and after, and any of some attempts.
+  const [compared, different] = [new Set<string>(), new Map<string, unknown>()];
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const before = facts();
+    const shown = rows("slabs", "--columns=all");
+    const after = facts();
+    for (const { name, active_objs, num_objs, num_slabs, memory, order } of shown) {
+      equal(memory, num_slabs * page * 2 ** order, name);
+      if (!before.has(name) || `${before.get(name)}` !== `${after.get(name)}`) continue;
+      const [found, expected] = [`${[active_objs, num_objs, num_slabs]}`, `${before.get(name)}`];
+      if (found === expected) compared.add(name);
+      else different.set(name, { found, expected });
+    }
+  }
+  for (const name of compared) different.delete(name);
+  equal(different, new Map());
+  ok(compared.size > 20, `only ${[...compared]} stayed as they were`);
+  const large = rows("slabs", "--columns=name,memory", "--where", "memory > 1M");
+  ok(large.length > 0 && large.every(({ memory }) => memory > 1 << 20));
 });
 
 Deno.test("dmabufs reads to its end, which makes no call of its own", () => {

@@ -62,7 +62,7 @@ type Truth = boolean | null;
 const not = (truth: Truth): Truth => truth === null ? null : !truth;
 
 function comparable(column: Column, cell: Cell): bigint | string | boolean | null {
-  if (column.type === "frames") return (cell as string[]).join(";");
+  if (column.type === "frames" || column.type === "numbers") return (cell as unknown[]).join(";");
   if (column.type === "hex" && cell !== null) return BigInt(cell as string);
   return cell as bigint | string | boolean | null;
 }

@@ -89,6 +89,48 @@ Deno.test("files agrees with /proc and stat on a descriptor of every kind", asyn
   for (const type of ["REG", "DIR", "CHR", "FIFO", "SOCK", "LNK", "ANON"]) ok(types.has(type), type);
 });
 
+/** What fdinfo says of a BPF object, a pidfd, an eventfd, and the path of a terminal. */
+function behind(pid: number, fd: number): Row {
+  const fdinfo = readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8");
+  const info = (field: string) => new RegExp(`^${field}:\\s*(-?[0-9a-f]+)$`, "m").exec(fdinfo)?.[1];
+  const [id, process, count, index] = ["(?:link|map|prog|btf)_id", "Pid", "eventfd-count", "tty-index"].map(info);
+  const bpf = /^anon_inode:(bpf[-_](map|prog|link)|btf)$/.test(readlinkSync(`/proc/${pid}/fd/${fd}`));
+  const [, terminal] = /^\/dev\/(pts\/[0-9]+|tty.*)$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? [];
+  return {
+    fd,
+    bpf_id: bpf ? Number(id) : null,
+    pidfd_pid: process === undefined || process === "-1" ? null : Number(process),
+    eventfd_count: count === undefined ? null : parseInt(count, 16),
+    tty: index === undefined ? terminal ?? null : `ptm${index}`,
+  };
+}
+
+Deno.test("files shows what is behind BPF objects, pidfds, eventfds and terminals, as fdinfo does", async () => {
+  using folder = new TemporaryFolder();
+  await using fixture = await Fixture.start("descriptors", folder.path);
+  const { pid, facts } = fixture;
+  const columns = ["-c", "fd,bpf_id,pidfd_pid,eventfd_count,tty"];
+  const shown = rows("files", "--pid", String(pid), ...columns);
+  for (const row of shown) equal(row, behind(pid, row.fd));
+  const value = (kind: string, column: string) => shown.find(({ fd }) => fd === facts[kind])![column];
+  equal([value("pidfd", "pidfd_pid"), value("pidfd of the dead", "pidfd_pid")], [pid, null]);
+  equal([value("eventfd", "eventfd_count"), value("eventfd, full", "eventfd_count")], [7, 2 ** 53 - 1]);
+  match(value("terminal of a session", "tty"), /^pts\/[0-9]+$/);
+  const kinds = new Set<string>();
+  for (const mode of ["programs", "socket-maps"]) {
+    await using fixture = await Fixture.start(mode);
+    for (const row of rows("files", "--pid", String(fixture.pid), ...columns)) {
+      equal(row, behind(fixture.pid, row.fd));
+      if (row.bpf_id !== null) kinds.add(readlinkSync(`/proc/${fixture.pid}/fd/${row.fd}`));
+    }
+  }
+  equal([...kinds].sort(), ["anon_inode:bpf-map", "anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:btf"]);
+  const id = value("bpf map", "bpf_id");
+  const where = `pid == ${pid} && (bpf_id == ${id} || pidfd_pid == ${pid} || eventfd_count == 7 || tty ~ pts/*)`;
+  const found = rows("files", "-c", "fd", "-w", where).map(({ fd }) => fd);
+  equal(found, ["terminal of a session", "eventfd", "pidfd", "bpf map"].map((kind) => facts[kind]));
+});
+
 Deno.test("files names the operations of what is open", async () => {
   using folder = new TemporaryFolder();
   await using fixture = await Fixture.start("descriptors", folder.path);

@@ -10,7 +10,8 @@ import { cgroupRoot, executable, Fixture, type Row, rows, run } from "./support.
 
 const COLUMNS =
   "pid tid ppid uid state comm gid pgid sid nice prio policy cpu threads utime_ns stime_ns start_ns vsize_kb rss_kb " +
-  "minflt majflt nvcsw nivcsw wchan cmdline exe cgroup_id cgroup pid_ns mnt_ns net_ns user_ns kthread oom_score_adj";
+  "minflt majflt nvcsw nivcsw wchan cmdline exe cgroup_id cgroup pid_ns mnt_ns net_ns user_ns kthread oom_score_adj " +
+  "seccomp no_new_privs cap_eff loginuid fds nofile io_read_bytes io_write_bytes age_ns";
 const PAGE_KB = Number(run("getconf", ["PAGESIZE"]).stdout) / 1024;
 const TICK_NS = 1e9 / Number(run("getconf", ["CLK_TCK"]).stdout);
 
@@ -29,6 +30,18 @@ function statusOf(pid: number, tid: number): Record<string, string> {
 
 const namespaceOf = (path: string): number => Number(/\[([0-9]+)\]/.exec(readlinkSync(`/proc/${path}`))![1]);
 const cgroupOf = (pid: number): string => /^0::(.*)$/m.exec(proc(`${pid}/cgroup`))![1]!;
+
+/** The user who logged in; 2^32 - 1 says that nobody did. */
+function loginOf(pid: number): number | null {
+  const login = Number(proc(`${pid}/loginuid`));
+  return login === 2 ** 32 - 1 ? null : login;
+}
+
+/** The soft limit of descriptors, without one `null`. */
+function softLimit(pid: number): number | null {
+  const limit = /^Max open files +(\S+)/m.exec(proc(`${pid}/limits`))![1]!;
+  return limit === "unlimited" ? null : Number(limit);
+}
 
 const byTid = (left: Row, right: Row) => left.tid - right.tid;
 
@@ -66,6 +79,14 @@ function expected(pid: number, tid: number): Row {
     user_ns: namespaceOf(`${pid}/ns/user`),
     kthread: false,
     oom_score_adj: Number(proc(`${pid}/oom_score_adj`)),
+    seccomp: ["DISABLED", "STRICT", "FILTER"][Number(status.Seccomp)],
+    no_new_privs: status.NoNewPrivs === "1",
+    cap_eff: `0x${BigInt(`0x${status.CapEff}`).toString(16)}`,
+    loginuid: loginOf(pid),
+    fds: readdirSync(`/proc/${pid}/fd`).length,
+    nofile: softLimit(pid),
+    io_read_bytes: Number(/^read_bytes: (\d+)$/m.exec(proc(`${pid}/task/${tid}/io`))![1]),
+    io_write_bytes: Number(/^write_bytes: (\d+)$/m.exec(proc(`${pid}/task/${tid}/io`))![1]),
   };
 }
 
@@ -83,7 +104,7 @@ Deno.test("tasks shows what /proc shows, a row for each thread", async () => {
   const tids = readdirSync(`/proc/${pid}/task`).map(Number);
   equal(shown.length, 6);
   for (const [i, tid] of tids.entries()) {
-    const { utime_ns, stime_ns, start_ns, rss_kb, cgroup_id, ...stable } = shown[i]!;
+    const { utime_ns, stime_ns, start_ns, rss_kb, cgroup_id, age_ns: _, ...stable } = shown[i]!;
     equal(stable, expected(pid, tid));
     const stat = statOf(pid, tid);
     equal(Math.floor(start_ns / TICK_NS), Number(stat[22]));
@@ -93,6 +114,40 @@ Deno.test("tasks shows what /proc shows, a row for each thread", async () => {
     ok(rss_kb > 0 && Math.abs(rss_kb - parseInt(statusOf(pid, tid).VmRSS!)) <= uncounted);
     ok(cgroup_id > 0 && utime_ns >= 0 && stime_ns >= 0);
   }
+});
+
+Deno.test("tasks shows secure computing, capabilities, the login and the limits of a process that has them", async () => {
+  await using fixture = await Fixture.start("confined", "12345", "70", "200000");
+  const { pid } = fixture;
+  const [row] = rows("tasks", `--pid=${pid}`, "--columns=all");
+  const { utime_ns: _u, stime_ns: _s, start_ns: _b, rss_kb: _r, cgroup_id: _c, age_ns: _a, ...stable } = row!;
+  equal(stable, expected(pid, pid));
+  const { seccomp, no_new_privs, cap_eff, loginuid, fds, nofile, io_write_bytes } = row!;
+  equal(
+    { seccomp, no_new_privs, cap_eff, loginuid, fds: fds > 70, nofile },
+    { seccomp: "FILTER", no_new_privs: true, cap_eff: "0x400", loginuid: 12345, fds: true, nofile: 1000 },
+  );
+  ok(io_write_bytes >= 200_000);
+  const by = `seccomp == FILTER && no_new_privs == true && cap_eff == 0x400 && loginuid == 12345 && nofile == 1000`;
+  equal(rows("tasks", "--columns=pid", "--where", `${by} && fds > 70 && io_write_bytes > 199999`), [{ pid }]);
+  equal(rows("tasks", "--columns=pid", "--where", `pid == ${pid} && (fds > ${fds} || nofile > 1000)`), []);
+});
+
+Deno.test("tasks counts the descriptors of a large table", async () => {
+  await using fixture = await Fixture.start("many", "9000");
+  const fds = readdirSync(`/proc/${fixture.pid}/fd`).length;
+  equal(rows("tasks", `--pid=${fixture.pid}`, "--columns=fds"), [{ fds }]);
+  equal(rows("tasks", "--pid=2", "--columns=fds"), [{ fds: 0 }]);
+});
+
+Deno.test("tasks shows how long ago a task began", async () => {
+  await using fixture = await Fixture.start("threads", "0");
+  const sinceBoot = () => Number(proc("uptime").split(" ")[0]) * 1e9;
+  const before = sinceBoot();
+  const [row] = rows("tasks", `--pid=${fixture.pid}`, "--columns=start_ns,age_ns");
+  const now = row!.start_ns + row!.age_ns;
+  ok(now >= before && now <= sinceBoot() + 1e7, "/proc/uptime has hundredths of a second");
+  equal(rows("tasks", "--columns=pid", "--where", `pid == ${fixture.pid} && age_ns < ${row!.age_ns}`), []);
 });
 
 Deno.test("tasks shows processor time in nanoseconds", async () => {
@@ -118,8 +173,8 @@ Deno.test("tasks shows scheduling policies as words", async () => {
 Deno.test("tasks has no memory, command line or namespaces for a zombie", async () => {
   await using fixture = await Fixture.start("zombie");
   const [row] = rows("tasks", `--pid=${fixture.facts.child}`, "--columns=all");
-  const { ppid, state, vsize_kb, rss_kb, cmdline, exe, mnt_ns, net_ns, user_ns, kthread } = row!;
-  equal({ ppid, state, vsize_kb, rss_kb, cmdline, exe, mnt_ns, net_ns, user_ns, kthread }, {
+  const { ppid, state, vsize_kb, rss_kb, cmdline, exe, mnt_ns, net_ns, user_ns, kthread, fds } = row!;
+  equal({ ppid, state, vsize_kb, rss_kb, cmdline, exe, mnt_ns, net_ns, user_ns, kthread, fds }, {
     ppid: fixture.pid,
     state: "Z",
     vsize_kb: null,
@@ -130,6 +185,7 @@ Deno.test("tasks has no memory, command line or namespaces for a zombie", async 
     net_ns: null,
     user_ns: namespaceOf("self/ns/user"),
     kthread: false,
+    fds: null,
   });
 });
 
@@ -198,7 +254,7 @@ Deno.test("tasks shows the control group as /proc does, from inside a cgroup nam
 Deno.test("tasks, vmas and cgroups load without a light skeleton, and say the same", async () => {
   await using fixture = await Fixture.start("threads", "1");
   const queries = [
-    { table: "tasks", where: `pid == ${fixture.pid}`, columns: COLUMNS.split(" ") },
+    { table: "tasks", where: `pid == ${fixture.pid}`, columns: COLUMNS.split(" ").filter((name) => name !== "age_ns") },
     { table: "vmas", where: `pid == ${fixture.pid}`, columns: ["all"] },
     { table: "cgroups", where: "level == 0", columns: ["id", "path", "level", "populated", "frozen"] },
   ];

@@ -57,7 +57,7 @@ const faithful = (row: CellRow) => !/\ufffd|\u2026"/.test(JSON.stringify(row, (_
 function steadyColumns(query: Query, columns: readonly Column[]): Column[] {
   if (query.pid === undefined) {
     return columns.filter(({ name }) =>
-      !/_ns$|cpu|bytes|queue|backlog|srtt|cwnd|retrans|drops|refcnt|procs|populated/.test(name)
+      !/_ns$|cpu|bytes|queue|backlog|srtt|cwnd|retrans|drops|refcnt|procs|populated|_objs|num_slabs|memory|run_/.test(name)
     );
   }
   const reads = [0, 1, 2].map(() => readRows(query));

@@ -73,8 +73,13 @@ struct upid {
 	struct pid_namespace *ns;
 };
 
+struct hlist_head {
+	void *first;
+};
+
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[4];
 	struct upid numbers[1];
 };
 
@@ -82,11 +87,16 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct rlimit {
+	unsigned long rlim_cur;
+};
+
 struct signal_struct {
 	atomic_t live;
 	int nr_threads;
 	struct list_head thread_head;
 	struct pid *pids[4];
+	struct rlimit rlim[16];
 	short oom_score_adj;
 };
 
@@ -151,6 +161,7 @@ struct inode {
 	unsigned long i_ino;
 	unsigned int i_nlink;
 	s64 i_size;
+	void *i_private;
 };
 
 struct file_operations {
@@ -168,6 +179,8 @@ struct file {
 };
 
 struct fdtable {
+	unsigned int max_fds;
+	unsigned long *open_fds;
 	unsigned long *close_on_exec;
 };
 
@@ -177,9 +190,14 @@ struct files_struct {
 
 /* tasks */
 
+typedef struct {
+	u64 val;			/* two words of 32 bits before 6.3 */
+} kernel_cap_t;
+
 struct cred {
 	kuid_t euid;
 	kgid_t egid;
+	kernel_cap_t cap_effective;
 	struct user_namespace *user_ns;
 };
 
@@ -188,6 +206,14 @@ struct thread_info {
 };
 
 struct mm_struct;
+
+struct seccomp {
+	int mode;
+};
+
+struct task_io_accounting {
+	u64 read_bytes, write_bytes;
+};
 
 struct thread_struct {
 	unsigned long sp;		/* x86 */
@@ -222,6 +248,10 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct list_head cg_list;
+	unsigned long atomic_flags;
+	kuid_t loginuid;
+	struct seccomp seccomp;
+	struct task_io_accounting ioac;
 };
 
 struct task_struct___5_15 {
@@ -232,10 +262,27 @@ struct task_struct___5_13 {
 	long state;
 };
 
+/* what files may be */
+
+struct eventfd_ctx {
+	u64 count;
+};
+
+struct tty_driver {
+	void *ops;
+};
+
+struct tty_struct {
+	struct tty_driver *driver;
+	void *ops;
+	char name[64];
+};
+
 /* memory */
 
 struct percpu_counter {
 	s64 count;
+	s32 *counters;
 };
 
 struct mm_struct {
@@ -455,6 +502,7 @@ struct netlink_sock {
 };
 
 struct net_device {
+	int ifindex;
 	char name[16];
 };
 
@@ -536,6 +584,33 @@ struct bpf_map {
 	bool frozen;
 };
 
+struct bpf_map___5_10 {
+	struct {
+		u32 pages;
+	} memory;
+};
+
+struct bpf_map_ops {
+	void *map_mem_usage;		/* since 6.4 */
+};
+
+struct bpf_array {
+	u32 elem_size;
+	void *pptrs[0];
+};
+
+struct bucket {
+	u32 unused;
+};
+
+struct bpf_htab {
+	struct percpu_counter pcount;	/* since 6.1 */
+	atomic_t count;
+	bool use_percpu_counter;
+	u32 n_buckets;
+	u32 elem_size;
+};
+
 struct bpf_map___6_1 {
 	struct bpf_map_off_arr *off_arr;	/* 5.19 to 6.1 */
 };
@@ -548,7 +623,9 @@ struct bpf_prog;
 
 struct bpf_prog_aux {
 	u32 id;
+	u32 used_map_cnt;
 	u32 func_cnt;
+	struct bpf_map **used_maps;
 	struct bpf_prog **func;
 	const char *attach_func_name;
 	u64 load_time;
@@ -561,12 +638,17 @@ struct bpf_prog_aux___6_8 {
 	bool sleepable;
 };
 
+struct bpf_prog_aux___5_11 {
+	struct bpf_prog_stats *stats;
+};
+
 struct bpf_prog {
 	u16 sleepable: 1;		/* since 6.9 */
 	enum bpf_prog_type type;
 	u32 len;
 	u32 jited_len;
 	u8 tag[8];
+	struct bpf_prog_stats *stats;	/* of each CPU; since 5.12 */
 	struct bpf_prog_aux *aux;
 };
 
@@ -574,6 +656,154 @@ struct bpf_link {
 	u32 id;
 	enum bpf_link_type type;
 	struct bpf_prog *prog;
+	enum bpf_attach_type attach_type;	/* since 6.17 */
+};
+
+struct bpf_trampoline {
+	u64 key;
+};
+
+struct bpf_tracing_link {
+	struct bpf_trampoline *trampoline;
+};
+
+struct bpf_tracing_link___6_16 {
+	enum bpf_attach_type attach_type;
+};
+
+struct tracepoint {
+	const char *name;
+};
+
+struct bpf_raw_event_map {
+	struct tracepoint *tp;
+};
+
+struct bpf_raw_tp_link {
+	struct bpf_raw_event_map *btp;
+};
+
+struct bpf_cgroup_link {
+	struct cgroup *cgroup;
+};
+
+struct bpf_cgroup_link___6_16 {
+	enum bpf_attach_type type;
+};
+
+struct bpf_iter_aux_info {
+	struct bpf_map *map;
+};
+
+struct bpf_iter_reg {
+	const char *target;
+};
+
+struct bpf_iter_target_info {
+	const struct bpf_iter_reg *reg_info;
+};
+
+struct bpf_iter_link {
+	struct bpf_iter_aux_info aux;
+	struct bpf_iter_target_info *tinfo;
+};
+
+struct bpf_netns_link {
+	struct net *net;
+};
+
+struct bpf_netns_link___6_16 {
+	enum bpf_attach_type type;
+};
+
+struct bpf_xdp_link {
+	struct net_device *dev;
+};
+
+/* since 6.6 */
+struct tcx_link {
+	struct net_device *dev;
+};
+
+struct tcx_link___6_16 {
+	u32 location;
+};
+
+/* since 6.7 */
+struct netkit_link {
+	struct net_device *dev;
+};
+
+struct netkit_link___6_16 {
+	u32 location;
+};
+
+struct trace_event_call {
+	const char *name;
+	struct tracepoint *tp;
+	int flags;
+};
+
+struct trace_event_call___6_8 {
+	void *filter;
+};
+
+struct trace_probe_event {
+	struct trace_event_call call;
+	struct list_head probes;
+};
+
+struct trace_probe {
+	struct list_head list;
+};
+
+struct trace_uprobe {
+	char *filename;
+	struct trace_probe tp;
+};
+
+struct perf_event {
+	struct trace_event_call *tp_event;
+};
+
+struct bpf_perf_link {
+	struct file *perf_file;
+};
+
+/* since 5.18 */
+struct bpf_kprobe_multi_link {
+	unsigned long *addrs;
+};
+
+/* since 6.6 */
+struct bpf_uprobe_multi_link {
+	struct path path;
+	struct bpf_link link;		/* the first member of all other links */
+};
+
+/* since 6.4 */
+struct bpf_struct_ops_link {
+	struct bpf_map *map;
+};
+
+struct nf_hook_ops {
+	u8 pf;
+	unsigned int hooknum;
+	int priority;
+};
+
+/* since 6.4 */
+struct bpf_nf_link {
+	struct nf_hook_ops hook_ops;
+};
+
+/* since 6.10 */
+struct sockmap_link {
+	struct bpf_map *map;
+};
+
+struct sockmap_link___6_16 {
+	enum bpf_attach_type attach_type;
 };
 
 struct bpf_refcount___6_4 {
@@ -601,6 +831,26 @@ struct kmem_cache {
 	struct kmem_cache_order_objects oo;
 	unsigned int align;
 	const char *name;
+	struct kmem_cache_node *node[1024];
+};
+
+struct kmem_cache_per_node_ptrs {
+	struct kmem_cache_node *node;
+};
+
+struct kmem_cache___7_2 {
+	struct kmem_cache_per_node_ptrs per_node[1024];
+};
+
+struct kmem_cache_node {
+	unsigned long nr_partial;
+	struct list_head partial;
+	atomic64_t nr_slabs, total_objects;
+};
+
+struct slab {
+	struct list_head slab_list;
+	unsigned int inuse: 16, objects: 15;
 };
 
 struct dma_buf {
@@ -611,6 +861,12 @@ struct dma_buf {
 };
 
 #pragma clang attribute pop
+
+/* The first fields in every kernel. */
+struct tty_file_private {
+	struct tty_struct *tty;
+	struct file *file;
+};
 
 /* The name is the first field in every kernel. A relocation here would displace one of super_block's: +1 ms (docs/speed.md). */
 struct vm_special_mapping {

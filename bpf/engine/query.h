@@ -68,7 +68,7 @@ struct query {
 	__u32 groups_max;	/* max_entries of the map `groups`; 0 counts as 1 */
 	__u32 owners_max;	/* max_entries of the map `owners`, in the same way */
 	__u32 automaton_max;	/* max_entries of the map `automaton`, in the same way */
-	__u32 unused;		/* the tests begin at a multiple of 8 */
+	__u32 nodes;		/* numbers of NUMA nodes, which tables of the allocator need */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };
@@ -77,6 +77,57 @@ struct query {
 struct name {
 	char text[NAME_SIZE - 1];
 	__u8 length;
+};
+
+/*
+ * How the elements of a map are written, for the full program of elems: a list of steps (bpf/subjects/shape.h), which user space
+ * makes of the map's BTF (src/query/elements.ts).
+ */
+enum {
+	MAX_STEPS = 2048,	/* a power of two, as those below, for the verifier */
+	MAX_ENUMERATORS = 1024,
+	MAX_LOOPS = 8,		/* arrays inside each other */
+	MAX_TURNS = 1 << 16,	/* steps taken for one element */
+	TEXTS_SIZE = 32768,	/* bytes of all texts together */
+	STEP_TEXT_MAX = 511,	/* bytes of one text; all bits are set */
+	STEP_TEXT_SPARE = 512,
+
+	/* step.kind */
+	STEP_END = 0,
+	STEP_TEXT = 1,		/* nothing but the text */
+	STEP_NUMBER = 2,
+	STEP_BOOL = 3,
+	STEP_ENUM = 4,		/* `argument` is the first of its enumerators */
+	STEP_STRING = 5,	/* `argument` bytes, up to a NUL */
+	STEP_DIGITS = 6,	/* `argument` hexadecimal digits */
+	STEP_LOOP = 7,		/* begins `argument` turns, at least one */
+	STEP_NEXT = 8,		/* ends a turn; `at` is the size of a turn's element, and the text stands between two */
+
+	/* step.flags */
+	STEP_IS_SIGNED = 1,
+	STEP_DOUBLES = 2,	/* a quote in the string is doubled after its escape (CSV) */
+};
+
+struct step {
+	__u32 text;		/* index in texts[] of what is written first */
+	__u16 text_length;
+	__u8 kind, flags;
+	__u32 at;		/* offset in the element, or in that of the innermost loop */
+	__u32 argument;
+	__u8 bytes, shift, bits, unused; /* bytes to read; lowest bit in them; number of bits */
+};
+
+/* A list of enumerators ends with one without a text. */
+struct enumerator {
+	__s64 value;
+	__u32 text, length;
+};
+
+struct shape {
+	__u32 first[4];		/* step that begins a key, a value, and both again for the predicate; 0 for digits */
+	struct step step[MAX_STEPS];
+	struct enumerator enumerator[MAX_ENUMERATORS];
+	char texts[TEXTS_SIZE + STEP_TEXT_SPARE]; /* read by pieces of at most STEP_TEXT_MAX bytes */
 };
 
 /* The progress of a pass. User space maps it from .bss, and writes `stamp`. */

@@ -15,7 +15,9 @@
  *	TEXT NAME	short strings, as a struct text (row.h): a TEXT has nothing to escape; a NAME has at most 16 bytes
  *	SYMBOL		a kernel symbol, as a TOKEN
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
+ *	NUMBERS		a list of numbers below 10^16 in listed[]; the expression gives their number
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
+ *	ELEMENT(which)	a key (KEY) or value (VALUE) of a map, in the same way; the full program writes it as JSON (shape.h)
  *	FULL(TYPE)	a column that only the full program has, because each load would pay for its types and functions
  *
  * The walk begins with START_WALK, or with START_TASK_WALK (task.h) where the table shows pids; then RETURN_UNLESS_KEPT leaves
@@ -65,7 +67,7 @@ struct word {
 };
 
 #define WORD_ENTRY(number, word) [number] = { #word WORD_END, sizeof(#word WORD_END) - 1 },
-#define DEFINE_WORDS(WORDS) static const struct word words_##WORDS[] = { WORDS(WORD_ENTRY) }
+#define DEFINE_WORDS(WORDS) static const struct word words_##WORDS[] __attribute__((unused)) = { WORDS(WORD_ENTRY) }
 
 /* --- the types of columns --- */
 
@@ -271,6 +273,65 @@ static __always_inline void put_word(const struct word *word)
 	PUT_FRAMES(cell_depth);                                              \
 	CELL_END(name, width);
 
+/* The numbers in listed[], as a list */
+#define TYPE_NUMBERS ("numbers", 1, COMPARE_NUMBERS, 0, WRITE_NUMBERS, 0, 0)
+
+#define MAX_LISTED 64
+static u64 listed[MAX_LISTED];
+static u32 listed_count;
+
+BODY(put_one_number)
+{
+	if (i >= listed_count)
+		return 1;
+	if (i) {
+		*ROW(row_len) = NUMBERS_NEXT;
+		row_len++;
+	}
+	put_u64(listed[i & (MAX_LISTED - 1)]);
+	return 0;
+}
+
+static u32 listed_end;
+
+BODY(join_number)
+{
+	u32 at = listed_end;
+
+	if (i >= listed_count)
+		return 1;
+	if (i) {
+		*SOURCE(at) = ';';
+		at++;
+	}
+	listed_end = source_long_number(at, listed[i & (MAX_LISTED - 1)]);
+	return 0;
+}
+
+/* For the predicate: writes the numbers to source, joined by ";". */
+static __noinline s64 listed_to_source(u32 count)
+{
+	listed_count = count;
+	listed_end = 0;
+	LOOP(MAX_LISTED, join_number);
+	return listed_end;
+}
+
+#define COMPARE_NUMBERS(unused, name, expression)                            \
+	s64 cell_length = listed_to_source(expression);                     \
+	TEST_STRING(COLUMN_##name, cell_length)
+#define WRITE_NUMBERS(unused, name, width, expression)                       \
+	listed_count = (expression);                                        \
+	CELL_BEGIN(name, width);                                             \
+	if (listed_count) {                                                 \
+		NUMBERS_BEGIN;                                               \
+		LOOP(MAX_LISTED, put_one_number);                           \
+		NUMBERS_END;                                                 \
+	} else {                                                             \
+		LIST_EMPTY;                                                  \
+	}                                                                    \
+	CELL_END(name, width);
+
 /* Memory as hexadecimal digits (bytes.h) */
 #define TYPE_BYTES ("long", 2, COMPARE_BYTES, 0, WRITE_BYTES, 0, 0)
 
@@ -285,9 +346,28 @@ static __always_inline void put_word(const struct word *word)
 	PUT_QUOTE;                                                           \
 	CELL_END(name, width);
 
+/* The same memory as JSON, where the full program has a list of steps for it (shape.h) */
+#ifdef FULL_QUERY
+#define TYPE_ELEMENT(which) ("json", 2, COMPARE_ELEMENT, which, WRITE_ELEMENT, which, 0)
+#else
+#define TYPE_ELEMENT(which) ("json", 2, COMPARE_BYTES, 0, WRITE_BYTES, 0, 0)
+#endif
+
+#define COMPARE_ELEMENT(which, name, expression)                             \
+	s64 cell_length = element_to_source(expression, COMPARED_##which);   \
+	TEST_STRING(COLUMN_##name, cell_length)
+#define WRITE_ELEMENT(which, name, width, expression)                        \
+	u64 cell_address = (expression);                                     \
+	CELL_BEGIN(name, width);                                             \
+	put_element(cell_address, WRITTEN_##which);                          \
+	CELL_END(name, width);
+
+enum { WRITTEN_KEY, WRITTEN_VALUE, COMPARED_KEY, COMPARED_VALUE };
+
 /* A column that only the full program has: in the others nothing asks for it, and its expression is not compiled. */
 #ifdef DESCRIBE
-#define TYPE_FULL(type) DESCRIBE_FULL TYPE_##type
+#define TYPE_FULL(type) DESCRIBE_TUPLE(TYPE_##type)
+#define DESCRIBE_TUPLE(tuple) DESCRIBE_FULL tuple
 #define DESCRIBE_FULL(name, cost, compare, compare_with, write, write_with, ...) \
 	(name, cost, compare, compare_with, write, write_with, __VA_ARGS__, 1)
 #elif defined(FULL_QUERY)

@@ -30,3 +30,6 @@ static const u64 escapes[256] = EVERY_BYTE(CSV_ESCAPE);
 #define LIST_NEXT ";"
 #define LIST_END do { } while (0)
 #define LIST_EMPTY do { } while (0)
+#define NUMBERS_BEGIN do { } while (0)
+#define NUMBERS_NEXT ';'
+#define NUMBERS_END do { } while (0)

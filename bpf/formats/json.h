@@ -95,3 +95,6 @@ GLOBAL int put_name(u32 column)
 #define LIST_NEXT "\",\""
 #define LIST_END LITERAL("\"]")
 #define LIST_EMPTY LITERAL("[]")
+#define NUMBERS_BEGIN LITERAL("[")
+#define NUMBERS_NEXT ','
+#define NUMBERS_END LITERAL("]")

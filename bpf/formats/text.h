@@ -68,3 +68,6 @@ static __noinline void put_right_signed(s64 value, u32 width)
 #define LIST_NEXT ";"
 #define LIST_END do { } while (0)
 #define LIST_EMPTY LITERAL("-")
+#define NUMBERS_BEGIN do { } while (0)
+#define NUMBERS_NEXT ';'
+#define NUMBERS_END do { } while (0)

@@ -39,7 +39,11 @@
 	MORE(local_port, U64, 10, OF_INET(SOCKET_FIELD(sk, skc_num)), "Of such a socket, its local port.") \
 	MORE(remote_addr, TEXT, 15, socket_address(file, true), "Of such a socket, its remote address.") \
 	MORE(remote_port, U64, 11, OF_INET(remote_port_of(sk)), "Of such a socket, its remote port; 0 for none.") \
-	MORE(state, ENUM(SOCKET_STATES), 11, OF_SOCKET(has_state(sk) ? SOCKET_FIELD(sk, skc_state) : ABSENT), "Of an INET, INET6, UNIX or VSOCK socket, its state.")
+	MORE(state, ENUM(SOCKET_STATES), 11, OF_SOCKET(has_state(sk) ? SOCKET_FIELD(sk, skc_state) : ABSENT), "Of an INET, INET6, UNIX or VSOCK socket, its state.") \
+	MORE(bpf_id, FULL(U64), 6, ({ u32 id = bpf_id_of(file); id ? id : ABSENT; }), "ID of the BPF map, program, link or BTF behind an anonymous inode.") \
+	MORE(pidfd_pid, U64, 9, ({ struct pid *pid = pid_behind(file); pid ? NUMBER_OF(pid) : ABSENT; }), "Process (or thread) of a pidfd, 0 where it is outside the pid namespace; null once it has been reaped.") \
+	MORE(eventfd_count, FULL(U64), 13, is_anonymous(file, "[eventfd") ? BPF_CORE_READ((struct eventfd_ctx *)file->private_data, count) : ABSENT, "Counter of an eventfd.") \
+	MORE(tty, FULL(TOKEN), 8, tty_of(file), "Terminal, as ps names it (pts/0, ttyS0); ptm0 is the master of pts/0.")
 
 TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of every process.")
 
@@ -212,6 +216,75 @@ static __noinline u32 protocol_of(struct sock_common *sk)
 		return PROTOCOL_MPTCP;
 	}
 	return family;
+}
+
+/* Whether the file is an anonymous inode whose name begins with these bytes, at most eight; shorter ones include their NUL. */
+#define is_anonymous(file, name) (anonymous_name(file, sizeof(name)) == literal_word(name, 0, sizeof(name) < 8 ? sizeof(name) : 8))
+
+static __always_inline u64 anonymous_name(struct file *file, u32 size)
+{
+	u64 word = 0;
+
+	if (file->f_inode->i_sb->s_magic != ANON_INODE_FS_MAGIC)
+		return 0;
+	bpf_probe_read_kernel(&word, sizeof(word), BPF_CORE_READ(file->f_path.dentry, d_name.name));
+	return size < 8 ? word & ((1ull << size * 8) - 1) : word;
+}
+
+static __always_inline u32 bpf_id_of(struct file *file)
+{
+	void *object = file->private_data;
+
+	if (is_anonymous(file, "bpf-map"))
+		return BPF_CORE_READ((struct bpf_map *)object, id);
+	if (is_anonymous(file, "bpf-prog"))
+		return BPF_CORE_READ((struct bpf_prog *)object, aux, id);
+	if (is_anonymous(file, "bpf_link"))
+		return BPF_CORE_READ((struct bpf_link *)object, id);
+	if (is_anonymous(file, "btf"))
+		return BPF_CORE_READ((struct btf *)object, id);
+	return 0;
+}
+
+/* The process or thread of a pidfd; NULL for another file, and when nobody has that number any more. */
+static __always_inline struct pid *pid_behind(struct file *file)
+{
+	struct pid *pid = NULL;
+	void *task = NULL;
+
+	if (file->f_inode->i_sb->s_magic == PID_FS_MAGIC)
+		pid = BPF_CORE_READ(file->f_inode, i_private);
+	else if (is_anonymous(file, "[pidfd]"))
+		pid = file->private_data;
+	if (pid)
+		bpf_probe_read_kernel(&task, sizeof(task), (void *)pid + bpf_core_field_offset(struct pid, tasks));
+	return task ? pid : NULL;
+}
+
+/*
+ * The private data of a terminal's file points back to the file, and a terminal has the operations of its driver. The file's own
+ * operations have no symbol without CONFIG_KALLSYMS_ALL.
+ */
+static __noinline long tty_of(struct file *file)
+{
+	struct tty_file_private private = {};
+	struct tty_struct *tty;
+	void *operations;
+	long length;
+
+	if (file->f_inode->i_mode >> 12 != 2)	/* S_IFCHR */
+		return NO_STRING;
+	bpf_probe_read_kernel(&private, sizeof(private), file->private_data);
+	tty = private.tty;
+	operations = BPF_CORE_READ(tty, ops);
+	if (private.file != file || !operations || BPF_CORE_READ(tty, driver, ops) != operations)
+		return NO_STRING;
+	length = bpf_probe_read_kernel_str(source, 64, BPF_CORE_READ(tty, name));
+	if (length > 3 && source[0] == 'p' && source[1] == 't' && source[2] == 's') {
+		source[3] = '/';
+		length = bpf_probe_read_kernel_str(source + 4, 61, (void *)tty + bpf_core_field_offset(struct tty_struct, name) + 3) + 4;
+	}
+	return length - 1;
 }
 
 SEC("iter/task_file")

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* progs.bpf.c -- BPF programs, one row each */
 #include "../engine/table.h"
+#ifdef FULL_QUERY
+#include "../subjects/per_cpu.h"
+#endif
 
 /* The words of bpftool. */
 #define PROG_TYPES(W) W(0, unspec) W(1, socket_filter) W(2, kprobe) W(3, sched_cls) W(4, sched_act) W(5, tracepoint) \
@@ -21,7 +24,10 @@
 	MORE(xlated_len, U64, 10, prog->len * 8, "Bytes of BPF instructions after the verifier.") \
 	MORE(load_ns, U64, 15, aux->load_time, "When it was loaded, in ns since boot.") \
 	MORE(btf_id, U64, 6, aux->btf->id ?: ABSENT, "ID of the BTF that describes it.") \
-	MORE(sleepable, BOOL, 9, is_sleepable(prog), "Whether it may sleep.")
+	MORE(sleepable, BOOL, 9, is_sleepable(prog), "Whether it may sleep.") \
+	MORE(run_cnt, FULL(COSTLY), 10, HAVE_PARTS ? (sum_stats(ADDRESS(prog)), run_cnt) : ABSENT, "How often it has run while kernel.bpf_stats_enabled was 1, on all CPUs; Linux 5.19 or later.") \
+	MORE(run_time_ns, FULL(COSTLY), 14, HAVE_PARTS ? (sum_stats(ADDRESS(prog)), run_time_ns) : ABSENT, "How long it has run meanwhile; Linux 5.19 or later.") \
+	MORE(map_ids, FULL(NUMBERS), 16, map_ids_of(aux), "IDs of the maps that it uses.")
 
 TABLE(progs, "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.")
 
@@ -90,6 +96,63 @@ static __noinline u32 jited_len_of(struct bpf_prog *prog)
 	}
 	return sum;
 }
+
+#ifdef FULL_QUERY
+static u64 run_cnt, run_time_ns, stats_of_all;
+
+BODY(add_stats)
+{
+	struct {
+		u64 cnt, nsecs;
+	} stats = {};			/* the first fields of struct bpf_prog_stats in every kernel */
+
+	if (i >= query.cpus)
+		return 1;
+	bpf_probe_read_kernel(&stats, sizeof(stats), (void *)stats_of_all + offset_of_cpu(i));
+	run_cnt += stats.cnt;
+	run_time_ns += stats.nsecs;
+	return 0;
+}
+
+GLOBAL int sum_stats(u64 address)
+{
+	struct bpf_prog *prog = (void *)address;
+	void *base = bpf_core_field_exists(prog->stats) ? (void *)prog : (void *)BPF_CORE_READ(prog, aux);
+	u64 offset;
+
+	if (bpf_core_field_exists(prog->stats))
+		offset = OFFSET(struct bpf_prog, stats);
+	else
+		offset = OFFSET(struct bpf_prog_aux___5_11, stats);
+	run_cnt = run_time_ns = stats_of_all = 0;
+	bpf_probe_read_kernel(&stats_of_all, sizeof(stats_of_all), base + offset);
+	LOOP(8192, add_stats);		/* NR_CPUS at most */
+	return 0;
+}
+
+static u64 used_maps;
+static u32 used_map_count;
+
+BODY(collect_map_id)
+{
+	struct bpf_map *map = NULL;
+
+	if (i >= used_map_count)
+		return 1;
+	bpf_probe_read_kernel(&map, sizeof(map), (void *)(used_maps + i * sizeof(map)));
+	listed[i & (MAX_LISTED - 1)] = BPF_CORE_READ(map, id);
+	return 0;
+}
+
+/* A program uses at most 64 maps (MAX_USED_MAPS). */
+static __noinline u32 map_ids_of(struct bpf_prog_aux *aux)
+{
+	used_maps = ADDRESS(aux->used_maps);
+	used_map_count = aux->used_map_cnt;
+	LOOP(MAX_LISTED, collect_map_id);
+	return used_map_count < MAX_LISTED ? used_map_count : MAX_LISTED;
+}
+#endif
 
 SEC("iter/bpf_prog")
 int dump(struct bpf_iter__bpf_prog *ctx)

@@ -56,12 +56,25 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(net_ns, U64, 10, net_ns_of(NSPROXY), "Inode number of its network namespace.") \
 	MORE(user_ns, U64, 10, BPF_CORE_READ(task, real_cred, user_ns, ns.inum), "Inode number of its user namespace.") \
 	MORE(kthread, BOOL, 7, task->flags & PF_KTHREAD, "Whether it is a thread of the kernel.") \
-	MORE(oom_score_adj, S64, 13, BPF_CORE_READ(task, signal, oom_score_adj), "What is added to its score when memory runs out.")
+	MORE(oom_score_adj, S64, 13, BPF_CORE_READ(task, signal, oom_score_adj), "What is added to its score when memory runs out.") \
+	MORE(seccomp, ENUM(SECCOMP_MODES), 8, HAS_SECCOMP ? number_at(task, OFFSET(struct task_struct, seccomp.mode)) : ABSENT, "Mode of secure computing; null where the kernel was built without.") \
+	MORE(no_new_privs, BOOL, 12, task->atomic_flags & PFA_NO_NEW_PRIVS, "Whether execve can give it no more privileges.") \
+	MORE(cap_eff, HEX, 18, effective_capabilities(task), "Effective capabilities, a bit each, as in /proc/PID/status.") \
+	MORE(loginuid, U64, 8, ({ u32 login = loginuid_of(task); login == NO_LOGIN ? ABSENT : login; }), "User ID of the login that it descends from; null before a login, or where the kernel was built without auditing.") \
+	MORE(fds, FULL(COSTLY), 7, ({ s64 count = open_descriptors(task); count < 0 ? ABSENT : count; }), "Open file descriptors of its table; null for a zombie.") \
+	MORE(nofile, U64, 8, ({ u64 limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur); limit == RLIM_INFINITY ? ABSENT : limit; }), "Soft limit of file descriptors; null without a limit.") \
+	MORE(io_read_bytes, U64, 13, HAS_IO ? io_of(task, OFFSET(struct task_struct, ioac.read_bytes)) : ABSENT, "Bytes that the thread had read from storage, as /proc/PID/task/TID/io; null where the kernel was built without.") \
+	MORE(io_write_bytes, U64, 14, HAS_IO ? io_of(task, OFFSET(struct task_struct, ioac.write_bytes)) : ABSENT, "Bytes that the thread had written to storage, likewise.") \
+	MORE(age_ns, U64, 16, bpf_ktime_get_boot_ns() - task->start_boottime, "Time since its start, also time asleep; with start_ns the time since boot.")
+
+/* linux/seccomp.h */
+#define SECCOMP_MODES(W) W(0, DISABLED) W(1, STRICT) W(2, FILTER) W(3, DEAD)
 
 TABLE(tasks, "task", "5.8", "tasks", "Threads of every process, and the kernel's.")
 
 DEFINE_WORDS(TASK_STATES);
 DEFINE_WORDS(POLICIES);
+DEFINE_WORDS(SECCOMP_MODES);
 
 enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
 
@@ -172,6 +185,84 @@ static __always_inline u32 net_ns_of(struct nsproxy *nsproxy)
 static __noinline u64 node_of(struct task_struct *task)
 {
 	return (u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+}
+
+#define HAS_SECCOMP bpf_core_field_exists(task->seccomp.mode)
+#define HAS_LOGINUID bpf_core_field_exists(task->loginuid)
+#define HAS_IO bpf_core_field_exists(task->ioac.read_bytes)
+#define PFA_NO_NEW_PRIVS 1		/* bit 0 of atomic_flags */
+#define NO_LOGIN (~0u)
+#define RLIMIT_NOFILE 7
+#define RLIM_INFINITY (~0ull)
+
+static __always_inline u32 number_at(struct task_struct *task, u64 offset)
+{
+	u32 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), (void *)task + offset);
+	return number;
+}
+
+static __always_inline u64 io_of(struct task_struct *task, u64 offset)
+{
+	u64 bytes = 0;
+
+	bpf_probe_read_kernel(&bytes, sizeof(bytes), (void *)task + offset);
+	return bytes;
+}
+
+static __always_inline u32 loginuid_of(struct task_struct *task)
+{
+	return HAS_LOGINUID ? number_at(task, OFFSET(struct task_struct, loginuid)) : NO_LOGIN;
+}
+
+static __always_inline u64 effective_capabilities(struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, real_cred);
+	u64 bits = 0;
+
+	bpf_probe_read_kernel(&bits, sizeof(bits), (void *)cred + bpf_core_field_offset(struct cred, cap_effective));
+	return bits;
+}
+
+/* Bits of a descriptor table's map. A turn counts eight words: 8,000 turns are four million descriptors. */
+static u64 descriptor_bits;
+static u32 descriptor_words, descriptors;
+
+static __always_inline u32 ones(u64 word)
+{
+	word -= word >> 1 & REPEAT(0x55);
+	word = (word & REPEAT(0x33)) + (word >> 2 & REPEAT(0x33));
+	return ((word + (word >> 4)) & REPEAT(0x0f)) * REPEAT(1) >> 56;
+}
+
+BODY(count_descriptors)
+{
+	u64 words[16] = {};		/* twice the size of a turn, so that a mask bounds the read */
+	u32 left = descriptor_words - i * 8, sum = 0;
+
+	if (i * 8 >= descriptor_words)
+		return 1;
+	left = left < 8 ? left : 8;
+	barrier_var(left);
+	bpf_probe_read_kernel(words, left * 8 & 127, (void *)(descriptor_bits + i * 64));
+	for (u32 word = 0; word < 8; word++)
+		sum += ones(words[word]);
+	descriptors += sum;
+	return 0;
+}
+
+static __noinline s64 open_descriptors(struct task_struct *task)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+
+	if (!fdt)
+		return -1;
+	descriptor_bits = (u64)BPF_CORE_READ(fdt, open_fds);
+	descriptor_words = (BPF_CORE_READ(fdt, max_fds) + 63) / 64;
+	descriptors = 0;
+	LOOP(1 << 20, count_descriptors);
+	return descriptors;
 }
 
 #ifdef SLEEPABLE

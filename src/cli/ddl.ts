@@ -17,6 +17,8 @@ function typeOf(type: ColumnType): string {
       return "Nullable(UInt8)";
     case "frames":
       return "Array(String)";
+    case "numbers":
+      return "Array(UInt64)";
     default:
       return "Nullable(String)";
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The number of possible CPUs. */
+/** The numbers of possible CPUs and NUMA nodes. */
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 /** The number of CPUs in a list as the kernel writes it, "0-3,8". */
 export function countCpus(list: string): number {
@@ -9,6 +9,12 @@ export function countCpus(list: string): number {
     const [first = 0, last = first] = range.split("-").map(Number);
     return sum + last - first + 1;
   }, 0);
+}
+
+/** One more than the highest number of a NUMA node; 1 where the kernel has none. */
+export function possibleNodes(): number {
+  const list = "/sys/devices/system/node/possible";
+  return existsSync(list) ? Number(/[0-9]+$/.exec(readFileSync(list, "utf8").trim())![0]) + 1 : 1;
 }
 
 /** CPUs that are or may come online: an element of a per-CPU map has a value for each. */

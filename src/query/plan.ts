@@ -2,7 +2,8 @@
 /** From what a user asks for to a request of the native side. */
 
 import { UsageError } from "../errors.ts";
-import { possibleCpus } from "./cpus.ts";
+import { possibleCpus, possibleNodes } from "./cpus.ts";
+import { shapeOf } from "./elements.ts";
 import { MAX_COLUMNS, NAME_SIZE, QUERY_BLOCKS, QUERY_NAMES, QUERY_SHARED, QUERY_STAMP } from "./layout.gen.ts";
 import { attributeOf } from "./otel.ts";
 import { encode } from "./query.ts";
@@ -161,14 +162,17 @@ export function plan(query: Query, format: Format, stamped = false, description?
   }
   const walksTasks = table.iterator.startsWith("task");
   const pid = walksTasks ? narrow("pid") : undefined;
+  const full = query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
+    [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full);
   const isPlain = columns.every(({ shown }) => shown);
   const constant = {
     columns: numbers,
-    long: columns.filter(({ type }) => type === "long").length,
+    long: columns.filter(({ type }) => type === "long" || type === "json").length,
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
       (description === undefined ? 0 : QUERY_SHARED),
     description,
     ...(table.name === "elems" && { cpus: possibleCpus() }),
+    ...(full && { cpus: possibleCpus(), nodes: possibleNodes() }),
   };
   return {
     table,
@@ -186,8 +190,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
       compared: predicate?.tests.map(({ column }) => table.columns[column]!)
         .find(({ type }) => type === "symbol" || type === "frames")?.name,
       plain: !predicate && isPlain,
-      full: query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
-        [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full),
+      full,
       fill: query.names || predicate?.states.length
         ? {
           ...(query.names && { names: namesOf(table) }),
@@ -201,6 +204,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.
       tid: table.iterator === "task" ? narrow("tid") : undefined,
       map: query.map,
+      decode: table.name === "elems" ? (map, btf) => shapeOf(map, btf, possibleCpus(), format === "csv") : undefined,
       netns: query.netns,
       cgroups: table.iterator === "cgroup",
     },

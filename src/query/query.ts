@@ -19,7 +19,9 @@ export interface Plan {
   predicate: Predicate | undefined;
   flags: number;
   /** Number of possible CPUs, needed by tables that read elements of per-CPU maps. */
-  cpus?: number;
+  cpus?: number | undefined;
+  /** One more than the highest number of a NUMA node, needed by tables of the allocator. */
+  nodes?: number | undefined;
   /** Room of the maps `groups` and `owners`, in entries. */
   groupsMax?: number | undefined;
   ownersMax?: number | undefined;
@@ -52,6 +54,7 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.cell_max, Math.floor(LONG_STRINGS_MAX / Math.max(1, plan.long)), true);
   view.setUint8(QUERY.last, plan.columns.at(-1) ?? 0);
   view.setUint16(QUERY.cpus, plan.cpus ?? 0, true);
+  view.setUint32(QUERY.nodes, plan.nodes ?? 0, true);
   view.setUint32(QUERY.groups_max, plan.groupsMax ?? 0, true);
   view.setUint32(QUERY.owners_max, plan.ownersMax ?? 0, true);
   const predicate = plan.predicate;

@@ -3,7 +3,7 @@
 // deno-fmt-ignore-file
 
 /** How a column's value is written, and what it may be compared with. */
-export type ColumnType = "boolean" | "enum" | "frames" | "hex" | "long" | "number" | "signed" | "string" | "symbol";
+export type ColumnType = "boolean" | "enum" | "frames" | "hex" | "long" | "number" | "numbers" | "signed" | "string" | "symbol";
 
 type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[], true?];
 export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [
@@ -47,6 +47,10 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["remote_addr",false,15,"Of such a socket, its remote address.","string",[]],
     ["remote_port",false,11,"Of such a socket, its remote port; 0 for none.","number",[]],
     ["state",false,11,"Of an INET, INET6, UNIX or VSOCK socket, its state.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
+    ["bpf_id",false,6,"ID of the BPF map, program, link or BTF behind an anonymous inode.","number",[],true],
+    ["pidfd_pid",false,9,"Process (or thread) of a pidfd, 0 where it is outside the pid namespace; null once it has been reaped.","number",[]],
+    ["eventfd_count",false,13,"Counter of an eventfd.","number",[],true],
+    ["tty",false,8,"Terminal, as ps names it (pts/0, ttyS0); ptm0 is the master of pts/0.","string",[],true],
   ]],
   ["ksyms", "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.", () => [
     ["name",true,40,"Name of the symbol.","string",[]],
@@ -57,6 +61,15 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["id",true,6,"ID of the link.","number",[]],
     ["type",true,14,"Type, as bpftool names it.","enum",[[0,"unspec"],[1,"raw_tracepoint"],[2,"tracing"],[3,"cgroup"],[4,"iter"],[5,"netns"],[6,"xdp"],[7,"perf_event"],[8,"kprobe_multi"],[9,"struct_ops"],[10,"netfilter"],[11,"tcx"],[12,"uprobe_multi"],[13,"netkit"],[14,"sockmap"]]],
     ["prog_id",true,7,"ID of its program; a struct_ops link has none.","number",[]],
+    ["attach_type",false,22,"Where a tracing, cgroup, netns, tcx, netkit or sockmap link is attached, as libbpf names it.","enum",[[0,"cgroup_inet_ingress"],[1,"cgroup_inet_egress"],[2,"cgroup_inet_sock_create"],[3,"cgroup_sock_ops"],[4,"sk_skb_stream_parser"],[5,"sk_skb_stream_verdict"],[6,"cgroup_device"],[7,"sk_msg_verdict"],[8,"cgroup_inet4_bind"],[9,"cgroup_inet6_bind"],[10,"cgroup_inet4_connect"],[11,"cgroup_inet6_connect"],[12,"cgroup_inet4_post_bind"],[13,"cgroup_inet6_post_bind"],[14,"cgroup_udp4_sendmsg"],[15,"cgroup_udp6_sendmsg"],[16,"lirc_mode2"],[17,"flow_dissector"],[18,"cgroup_sysctl"],[19,"cgroup_udp4_recvmsg"],[20,"cgroup_udp6_recvmsg"],[21,"cgroup_getsockopt"],[22,"cgroup_setsockopt"],[23,"trace_raw_tp"],[24,"trace_fentry"],[25,"trace_fexit"],[26,"modify_return"],[27,"lsm_mac"],[28,"trace_iter"],[29,"cgroup_inet4_getpeername"],[30,"cgroup_inet6_getpeername"],[31,"cgroup_inet4_getsockname"],[32,"cgroup_inet6_getsockname"],[33,"xdp_devmap"],[34,"cgroup_inet_sock_release"],[35,"xdp_cpumap"],[36,"sk_lookup"],[37,"xdp"],[38,"sk_skb_verdict"],[39,"sk_reuseport_select"],[40,"sk_reuseport_select_or_migrate"],[41,"perf_event"],[42,"trace_kprobe_multi"],[43,"lsm_cgroup"],[44,"struct_ops"],[45,"netfilter"],[46,"tcx_ingress"],[47,"tcx_egress"],[48,"trace_uprobe_multi"],[49,"cgroup_unix_connect"],[50,"cgroup_unix_sendmsg"],[51,"cgroup_unix_recvmsg"],[52,"cgroup_unix_getpeername"],[53,"cgroup_unix_getsockname"],[54,"netkit_primary"],[55,"netkit_peer"],[56,"trace_kprobe_session"],[57,"trace_uprobe_session"],[58,"trace_fsession"]],true],
+    ["target",false,24,"What it is attached to: function, tracepoint, iterator, event or file of probes, network device, map.","string",[],true],
+    ["target_id",false,9,"ID of the program or BTF that has the function (tracing), or of the map (iter, struct_ops, sockmap).","number",[],true],
+    ["ifindex",false,7,"Index of the network device (xdp, tcx, netkit); 0 once the device has gone.","number",[],true],
+    ["cgroup_id",false,10,"ID of the control group.","number",[],true],
+    ["netns_ino",false,10,"Inode number of the network namespace.","number",[],true],
+    ["pf",false,3,"Protocol family of a netfilter link (NFPROTO_*): 2 is IPv4, 10 IPv6.","number",[],true],
+    ["hook",false,4,"Hook of a netfilter link (NF_INET_*).","number",[],true],
+    ["priority",false,8,"Priority of a netfilter link.","signed",[],true],
   ]],
   ["maps", "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.", () => [
     ["id",true,6,"ID of the map.","number",[]],
@@ -69,6 +82,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["refcnt",false,6,"References: file descriptors, pins, programs, other maps.","number",[]],
     ["frozen",false,6,"Whether user space may write to it no more.","boolean",[]],
     ["btf_id",false,6,"ID of the BTF that describes its keys and values.","number",[]],
+    ["memory",false,12,"Bytes of memory, memlock in its fdinfo. Since Linux 6.4 a type of map counts its own; null then but for arrays of any kind and hashes of any kind but hashes of maps.","number",[],true],
   ]],
   ["netlink", "netlink", "5.8", "netlink sockets", "Netlink sockets.", () => [
     ["protocol",true,14,"Protocol.","enum",[[0,"ROUTE"],[2,"USERSOCK"],[3,"FIREWALL"],[4,"SOCK_DIAG"],[5,"NFLOG"],[6,"XFRM"],[7,"SELINUX"],[8,"ISCSI"],[9,"AUDIT"],[10,"FIB_LOOKUP"],[11,"CONNECTOR"],[12,"NETFILTER"],[13,"IP6_FW"],[14,"DNRTMSG"],[15,"KOBJECT_UEVENT"],[16,"GENERIC"],[18,"SCSITRANSPORT"],[19,"ECRYPTFS"],[20,"RDMA"],[21,"CRYPTO"],[22,"SMC"]]],
@@ -92,6 +106,9 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["load_ns",false,15,"When it was loaded, in ns since boot.","number",[]],
     ["btf_id",false,6,"ID of the BTF that describes it.","number",[]],
     ["sleepable",false,9,"Whether it may sleep.","boolean",[]],
+    ["run_cnt",false,10,"How often it has run while kernel.bpf_stats_enabled was 1, on all CPUs; Linux 5.19 or later.","number",[],true],
+    ["run_time_ns",false,14,"How long it has run meanwhile; Linux 5.19 or later.","number",[],true],
+    ["map_ids",false,16,"IDs of the maps that it uses.","numbers",[],true],
   ]],
   ["routes", "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.", () => [
     ["dst",true,24,"Destination; :: with prefix_len 0 is the default.","string",[]],
@@ -113,6 +130,10 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["objects_per_slab",true,16,"Objects of a slab.","number",[]],
     ["flags",false,10,"Flags (SLAB_* bits).","number",[]],
     ["order",false,5,"A slab takes two to the power of this of pages.","number",[]],
+    ["active_objs",false,11,"Objects in use, as in /proc/slabinfo: those kept free for one processor count as in use.","number",[],true],
+    ["num_objs",false,10,"Objects that there is memory for.","number",[],true],
+    ["num_slabs",false,9,"Slabs, as in /proc/slabinfo, where all of them are active.","number",[],true],
+    ["memory",false,12,"Bytes of memory that its slabs take.","number",[],true],
   ]],
   ["sockmap", "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).", () => [
     ["key",true,16,"Key, two hexadecimal digits for each byte.","long",[]],
@@ -168,6 +189,15 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["user_ns",false,10,"Inode number of its user namespace.","number",[]],
     ["kthread",false,7,"Whether it is a thread of the kernel.","boolean",[]],
     ["oom_score_adj",false,13,"What is added to its score when memory runs out.","signed",[]],
+    ["seccomp",false,8,"Mode of secure computing; null where the kernel was built without.","enum",[[0,"DISABLED"],[1,"STRICT"],[2,"FILTER"],[3,"DEAD"]]],
+    ["no_new_privs",false,12,"Whether execve can give it no more privileges.","boolean",[]],
+    ["cap_eff",false,18,"Effective capabilities, a bit each, as in /proc/PID/status.","hex",[]],
+    ["loginuid",false,8,"User ID of the login that it descends from; null before a login, or where the kernel was built without auditing.","number",[]],
+    ["fds",false,7,"Open file descriptors of its table; null for a zombie.","number",[],true],
+    ["nofile",false,8,"Soft limit of file descriptors; null without a limit.","number",[]],
+    ["io_read_bytes",false,13,"Bytes that the thread had read from storage, as /proc/PID/task/TID/io; null where the kernel was built without.","number",[]],
+    ["io_write_bytes",false,14,"Bytes that the thread had written to storage, likewise.","number",[]],
+    ["age_ns",false,16,"Time since its start, also time asleep; with start_ns the time since boot.","number",[]],
   ]],
   ["tcp", "tcp", "5.9", "TCP sockets", "TCP sockets.", () => [
     ["family",true,6,"Address family.","enum",[[2,"INET"],[10,"INET6"]]],

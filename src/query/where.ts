@@ -110,7 +110,7 @@ const STAR = 42;
 const BACKSLASH = 92;
 
 function isString(column: Column): boolean {
-  return ["string", "long", "symbol", "frames"].includes(column.type);
+  return ["string", "long", "symbol", "frames", "numbers", "json"].includes(column.type);
 }
 
 /** A column that numbers and other such columns are compared with. */

@@ -57,6 +57,9 @@ function status(pid: number): Record<string, string> {
   );
 }
 
+/** The login of a process that nobody logged in for. */
+const NOBODY = 2 ** 32 - 1;
+
 /** By the numbers of sched_setscheduler(2), which /proc/PID/stat has. */
 const POLICIES = ["OTHER", "FIFO", "RR", "BATCH", undefined, "IDLE", "DEADLINE", "EXT"];
 
@@ -118,6 +121,29 @@ export const witnesses: Record<string, Witness> = {
         if (row.type === "REG") same(row.size, size, `size of ${row.path}`);
       }
     }
+    // Of this process, what is behind BPF objects and eventfds, and a pidfd of it.
+    const pidfd = system().syscall(SYS_PIDFD_OPEN, process.pid, 0);
+    const master = fs.existsSync("/dev/ptmx") ? fs.openSync("/dev/ptmx", "r+") : -1;
+    MAPS.elems!({} as Surroundings);
+    let objects = 0;
+    for (const row of read({ pid: process.pid })) {
+      const info = Object.fromEntries(lines(`/proc/self/fdinfo/${row.fd}`).map((line) => words(line.replace(":", " "))));
+      const bpf = /^anon_inode:(bpf-map|bpf-prog|bpf_link|btf)$/.test(row.path);
+      objects += Number(bpf);
+      const id = info.link_id ?? info.map_id ?? info.prog_id ?? info.btf_id;
+      same(
+        [row.bpf_id, row.eventfd_count, row.pidfd_pid],
+        [
+          bpf && id !== undefined ? Number(id) : bpf ? row.bpf_id : null,
+          row.path === "anon_inode:[eventfd]" ? row.eventfd_count : null,
+          row.fd === pidfd ? process.pid : null,
+        ],
+        `what is behind ${row.path}`,
+      );
+      if (row.fd === master) same(row.tty, `ptm${info["tty-index"] ?? row.tty?.slice(3)}`, "terminal");
+    }
+    if (objects === 0) throw new Error("no BPF object among this process's descriptors");
+    for (const fd of [pidfd, master]) if (fd >= 0) fs.closeSync(fd);
   },
   tasks(read, { kids }) {
     for (const { pid } of kids) {
@@ -153,6 +179,31 @@ export const witnesses: Record<string, Witness> = {
         same(row![column], Number(/\d+/.exec(fs.readlinkSync(`/proc/${pid}/ns/${file}`))![0]), column);
       }
       same(row!.oom_score_adj, Number(text(`/proc/${pid}/oom_score_adj`)), "oom_score_adj");
+      same(
+        [row!.seccomp, row!.no_new_privs, row!.cap_eff],
+        [
+          facts.Seccomp === undefined ? null : ["DISABLED", "STRICT", "FILTER"][Number(facts.Seccomp)],
+          facts.NoNewPrivs === "1",
+          `0x${BigInt(`0x${facts.CapEff}`).toString(16)}`,
+        ],
+        "seccomp, no_new_privs, cap_eff",
+      );
+      const login = fs.existsSync(`/proc/${pid}/loginuid`) ? Number(text(`/proc/${pid}/loginuid`)) : NOBODY;
+      same(row!.loginuid, login === NOBODY ? null : login, "loginuid");
+      same(row!.fds, fs.readdirSync(`/proc/${pid}/fd`).length, "fds");
+      const limit = words(lines(`/proc/${pid}/limits`).find((line) => line.startsWith("Max open files"))!)[3];
+      same(row!.nofile, limit === "unlimited" ? null : Number(limit), "nofile");
+      const io = fs.existsSync(`/proc/${pid}/io`)
+        ? Object.fromEntries(lines(`/proc/${pid}/io`).map((line) => line.split(": ")))
+        : { read_bytes: null, write_bytes: null };
+      same(
+        [row!.io_read_bytes, row!.io_write_bytes].map(String),
+        [io.read_bytes, io.write_bytes].map(String),
+        "bytes read and written",
+      );
+      const now = Number(words(text("/proc/uptime"))[0]) * 1e9;
+      const then = row!.start_ns + row!.age_ns;
+      if (then > now + 1e7 || then < now - 60e9) throw new Error(`age_ns: ${row!.age_ns} since ${row!.start_ns}, now ${now}`);
     }
   },
   vmas(read, { kids }) {
@@ -216,6 +267,26 @@ export const witnesses: Record<string, Witness> = {
     const expected = lines("/proc/slabinfo").slice(2).map(words).map((field) => field[0]!);
     const names = new Set(read().map((row) => row.name));
     same(expected.filter((name) => !names.has(name)), [], "caches that are missing");
+    // Objects come and go meanwhile: those caches count whose line is the same before and after.
+    const facts = () =>
+      new Map(
+        lines("/proc/slabinfo").slice(2).map(words).map((field) => [field[0]!, [field[1], field[2], field[14]].map(Number)]),
+      );
+    const before = facts();
+    const rows = read();
+    const after = facts();
+    const still = rows.filter(({ name }) => before.has(name) && `${before.get(name)}` === `${after.get(name)}`);
+    const different = still.filter(({ name, active_objs, num_objs, num_slabs }) =>
+      `${[active_objs, num_objs, num_slabs]}` !== `${before.get(name)}`
+    );
+    // Some change and change back.
+    if (different.length > 3) {
+      throw new Error(
+        `objects in use, objects, slabs: ${JSON.stringify(different.slice(0, 4))}, /proc: ${before.get(different[0]!.name)}`,
+      );
+    }
+    if (still.length < rows.length / 3) throw new Error(`only ${still.length} of ${rows.length} caches stayed as they were`);
+    same(rows.map(({ memory }) => memory), rows.map(({ num_slabs, order }) => num_slabs * 4096 * 2 ** order), "memory");
   },
   dmabufs(read, { buffers }) {
     if (buffers.length === 0) return "this kernel has no /dev/udmabuf";
@@ -248,6 +319,19 @@ export const witnesses: Record<string, Witness> = {
   },
   elems(read) {
     same(read(), [{ key: "07070707", value: "09".repeat(8) }], "elements");
+    same(read({ map: typedMap() }), [{ key: 7, value: -9 }], "elements with types");
+    same(read({ map: typedMap(), where: "value == -9" }), [{ key: 7, value: -9 }], "elements with types, by the value");
+    same(read({ map: typedMap(), where: "value == 9" }), [], "elements with types, by another value");
+  },
+  progs(read) {
+    const [used] = read({ where: "name == dump && type == tracing" }).toReversed();
+    const maps = read({ where: `id == ${used!.id}` })[0]!.map_ids;
+    if (!Array.isArray(maps) || maps.length < 2) throw new Error(`the program of this reading uses maps ${maps}`);
+  },
+  links(read) {
+    const own = read({ where: "type == iter && target == bpf_link" });
+    if (own.length === 0) throw new Error("the link of this reading is missing");
+    same(own.map(({ prog_id }) => prog_id > 0), own.map(() => true), "program of the link");
   },
   sockmap(read, around) {
     const facts = (
@@ -291,6 +375,7 @@ const system = () =>
     fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
     getrlimit: { args: ["i32", "ptr"], returns: "i32" },
     setrlimit: { args: ["i32", "ptr"], returns: "i32" },
+    syscall: { args: ["i64", "i32", "u32"], returns: "i32" },
     socket: { args: ["i32", "i32", "i32"], returns: "i32" },
     connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   }).symbols;
@@ -348,6 +433,7 @@ export function withDescriptors(count: number, use: (made: number[]) => void): v
 
 /* --- BPF maps --- */
 
+const SYS_PIDFD_OPEN = 434;
 const BPF_MAP_CREATE = 0;
 const BPF_MAP_UPDATE_ELEM = 2;
 const BPF_OBJ_GET_INFO_BY_FD = 15;
@@ -397,6 +483,14 @@ function once(name: string, make: () => number): number {
   made.set(name, id);
   return id;
 }
+
+/** The ID of a hash whose BTF says that its keys and values are of type int. */
+const typedMap = (): number =>
+  once("typed", () => {
+    const fd = bpf(BPF_MAP_CREATE, [1, 4, 4, 16, 0, 0, 0, 0, 0, 0, 0, 0, btf(), 1, 1]);
+    bpf(BPF_MAP_UPDATE_ELEM, [fd, 0, bytesOf(7), bytesOf(-9 >>> 0), 0, 0]);
+    return idOf(fd);
+  });
 
 /** For tables that read one map: the ID of one that they can read. */
 export const MAPS: Record<string, ((around: Surroundings) => number) | undefined> = {
