@@ -315,6 +315,50 @@ int task_iter_program_size(struct task_iter *it)
 	return info.xlated_prog_len;
 }
 
+static int info_of(int fd, void *info, __u32 size)
+{
+	union bpf_attr attr = {};
+
+	attr.info.bpf_fd = fd;
+	attr.info.info_len = size;
+	attr.info.info = (unsigned long)info;
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 ? -errno : 0;
+}
+
+int task_iter_map_btf(__u32 map_id, __u32 out[5], void *btf, __u32 size)
+{
+	struct bpf_map_info map = {};
+	struct bpf_btf_info info = {};
+	union bpf_attr attr = {};
+	int fd, error;
+
+	if (!out || !btf)
+		return -EINVAL;
+	attr.map_id = map_id;
+	fd = sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr);
+	if (fd < 0)
+		return -errno;
+	error = info_of(fd, &map, sizeof(map));
+	close(fd);
+	if (error || !map.btf_id)
+		return error;
+	out[0] = map.type;
+	out[1] = map.btf_key_type_id;
+	out[2] = map.btf_value_type_id;
+	out[3] = map.key_size;
+	out[4] = map.value_size;
+	memset(&attr, 0, sizeof(attr));
+	attr.btf_id = map.btf_id;
+	fd = sys_bpf(BPF_BTF_GET_FD_BY_ID, &attr);
+	if (fd < 0)
+		return -errno;
+	info.btf = (unsigned long)btf;
+	info.btf_size = size;
+	error = info_of(fd, &info, sizeof(info));
+	close(fd);
+	return error ?: (int)info.btf_size;
+}
+
 const char *task_iter_error(struct task_iter *it)
 {
 	return it ? it->error : "no program";

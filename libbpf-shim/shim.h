@@ -94,6 +94,12 @@ EXPORT const char *task_iter_error(struct task_iter *it);
 EXPORT const char *task_iter_log(struct task_iter *it);
 
 /*
+ * Copies the BTF of a map, cut to `size`, and writes to out[] the map's type, the IDs of its key's and value's types, and their
+ * sizes in bytes. Returns the length of the BTF; 0 for a map without one.
+ */
+EXPORT int task_iter_map_btf(__u32 map_id, __u32 out[5], void *btf, __u32 size);
+
+/*
  * Copies the description of the query pinned at `path`, cut to `size`. Returns its length; 0 when something else is pinned there.
  * A query has a description when its pool ends with DESCRIPTION and a text.
  */

@@ -50,6 +50,8 @@ function takesNoHandle(shim: Shim): void {
   equal(shim.progress(null, counts), -EINVAL);
   equal(shim.pin(null, cstring("/sys/fs/bpf/never")), -EINVAL);
   equal(shim.program_size(null), -EINVAL);
+  equal(shim.map_btf(1, null, null, 0), -EINVAL);
+  ok(shim.map_btf(0x7fffffff, new Uint32Array(5), new Uint8Array(1), 1) < 0, "a map that does not exist");
   equal(shim.error(null), "no program");
   equal(shim.log(null), "");
   shim.free(null);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* elems.bpf.c -- elements of one BPF map, one row each */
 #include "../engine/table.h"
+#ifdef FULL_QUERY
+#include "../subjects/shape.h"
+#else
 #include "../subjects/bytes.h"
+#endif
 
 #define COLUMNS(COL, MORE)                                                   \
-	COL(key, BYTES, 16, KEY_BYTES(map, key), "Key, two hexadecimal digits for each byte; cut where it would overfill the row.") \
-	COL(value, BYTES, 32, VALUE_BYTES(map, value, values_of(map)), "Value, likewise; of a per-CPU map, those of all possible CPUs joined by \";\".")
+	COL(key, ELEMENT(KEY), 16, KEY_BYTES(map, key), "Key as JSON, by the map's BTF; without BTF, two hexadecimal digits for each byte, cut where they would overfill the row.") \
+	COL(value, ELEMENT(VALUE), 32, VALUE_BYTES(map, value, values_of(map)), "Value, likewise; of a per-CPU map a list, one for each possible CPU, and digits joined by \";\".")
 
 TABLE(elems, "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.")
 

@@ -17,6 +17,7 @@ const isRare = (name: Name): boolean => {
     case "fill":
     case "interrupts":
     case "log":
+    case "map_btf":
     case "pin":
     case "pinned":
     case "program_size":

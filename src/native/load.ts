@@ -49,6 +49,10 @@ export function load(libraries: Libraries, request: Request): Program {
       `kernel ${release()} cannot compare the symbols of ${request.compared} (Linux 5.13 or later): leave that column out of --where`,
     );
   }
+  if (request.decode) {
+    const fill = decoded(libraries.open(request.libbpf ? "libbpf.so" : LIGHT), request);
+    return load(libraries, { ...request, decode: undefined, ...(fill && { full: true, fill: { ...request.fill, ...fill } }) });
+  }
   if (!request.libbpf) {
     try {
       return start(libraries.open(LIGHT), libraries.program(programOf(request)), request, true);
@@ -64,6 +68,20 @@ export function load(libraries: Libraries, request: Request): Program {
   }
   const bounded = libraries.program(`${request.table}.${request.format}.bounded.bpf.o`);
   return start(libraries.open("libbpf.so"), bounded, request, false);
+}
+
+/** The data to decode a map's elements with. A map without BTF, or one that has gone by now, has none. */
+function decoded(shim: Shim, { decode, map = 0 }: Request): Request["fill"] {
+  const facts = new Uint32Array(5);
+  let btf = new Uint8Array(1 << 16);
+  let length = shim.map_btf(map, facts, btf, btf.length);
+  if (length > btf.length) {
+    btf = new Uint8Array(length);
+    length = shim.map_btf(map, facts, btf, btf.length);
+  }
+  if (length <= 0 || length > btf.length) return undefined;
+  const [type = 0, key = 0, value = 0, keySize = 0, valueSize = 0] = facts;
+  return decode?.({ type, key, value, keySize, valueSize }, btf.subarray(0, length));
 }
 
 function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean): Program {

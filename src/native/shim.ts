@@ -30,6 +30,7 @@ export const functions = {
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path
   program_size: { parameters: ["handle"], result: "i32" },
   pinned: { parameters: ["bytes", "bytes", "u32"], result: "i32" }, // const char *path, char *out, size
+  map_btf: { parameters: ["u32", "bytes", "bytes", "u32"], result: "i32" }, // map_id, __u32 out[5], void *btf, size
   interrupts: { parameters: ["handle"], result: "i32" },
   wait: { parameters: ["handle", "i32", "u32", "i32"], result: "i32" }, // fd, bytes, us
   error: { parameters: ["handle"], result: "text" },
@@ -41,7 +42,7 @@ export const functions = {
 export type Handle = { readonly handle: unique symbol };
 
 type Value<T extends Type> = T extends "u32" | "i32" ? number
-  : T extends "bytes" ? Uint8Array | BigUint64Array | null
+  : T extends "bytes" ? Uint8Array | Uint32Array | BigUint64Array | null
   : T extends "handle" ? Handle | null
   : T extends "text" ? string
   : void;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** What the native side is asked to load and read. */
 
+import type { MapFacts } from "./elements.ts";
+
 /** How a row is written; each has a program of its own. */
 export type Format = "text" | "csv" | "json" | "jsonl";
 export const FORMATS: readonly Format[] = ["text", "csv", "json", "jsonl"];
@@ -19,6 +21,8 @@ export interface Request {
   plain?: boolean | undefined;
   /** It needs what only the full program has, whose load takes longer. */
   full?: boolean | undefined;
+  /** Makes that data from the BTF of the map that is read; `undefined` where the ordinary program has to do. */
+  decode?: ((map: MapFacts, btf: Uint8Array) => Partial<Record<Filled, Uint8Array>> | undefined) | undefined;
   /** Data for variables of the full program. */
   fill?: Partial<Record<Filled, Uint8Array>> | undefined;
   /** The full program has another walk, which runs to its end before each pass. */

@@ -3,7 +3,7 @@
 // deno-fmt-ignore-file
 
 /** How a column's value is written, and what it may be compared with. */
-export type ColumnType = "boolean" | "enum" | "frames" | "hex" | "long" | "number" | "numbers" | "signed" | "string" | "symbol";
+export type ColumnType = "boolean" | "enum" | "frames" | "hex" | "json" | "long" | "number" | "numbers" | "signed" | "string" | "symbol";
 
 type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[], true?];
 export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [
@@ -22,8 +22,8 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["exporter",true,16,"Driver or heap that exports it.","string",[]],
   ]],
   ["elems", "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.", () => [
-    ["key",true,16,"Key, two hexadecimal digits for each byte; cut where it would overfill the row.","long",[]],
-    ["value",true,32,"Value, likewise; of a per-CPU map, those of all possible CPUs joined by \";\".","long",[]],
+    ["key",true,16,"Key as JSON, by the map's BTF; without BTF, two hexadecimal digits for each byte, cut where they would overfill the row.","json",[]],
+    ["value",true,32,"Value, likewise; of a per-CPU map a list, one for each possible CPU, and digits joined by \";\".","json",[]],
   ]],
   ["files", "task_file", "5.8", "file descriptors", "Open file descriptors of every process.", () => [
     ["comm",true,16,"Name of the thread that holds the descriptor table.","string",[]],
