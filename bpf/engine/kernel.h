@@ -337,6 +337,7 @@ struct kernfs_node___6_14 {
 struct cgroup_subsys_state {
 	unsigned int flags;
 	u64 serial_nr;
+	struct cgroup_subsys_state *parent;
 	int nr_populated_csets;		/* 7.2 has it here */
 };
 

@@ -19,6 +19,7 @@
 static u64 path_nodes[CGROUP_LEVELS];
 static u64 path_at, path_top;
 static u32 path_depth, path_top_depth, path_length;
+u32 path_name_at;	/* where in the path the slash before the last name is */
 
 static __always_inline u64 parent_of(u64 node)
 {
@@ -67,6 +68,7 @@ BODY(descend)
 		return 1;
 	node = (void *)path_nodes[path_depth - 1 - i & (CGROUP_LEVELS - 1)];
 	source[at] = '/';
+	path_name_at = at;
 	length = bpf_probe_read_kernel_str(source + at + 1, CGROUP_NAME, BPF_CORE_READ(node, name));
 	path_length = at + length;
 	return 0;

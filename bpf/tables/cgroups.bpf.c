@@ -11,7 +11,7 @@
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(id, U64, 10, BPF_CORE_READ(cgroup, kn, id), "ID: the inode number of its folder.") \
-	COL(path, LONG, 40, cgroup_path((u64)BPF_CORE_READ(cgroup, kn)), "Path in the hierarchy, as /proc/PID/cgroup shows it.") \
+	COL(path, LONG, 40, path_of(cgroup), "Path in the hierarchy, as /proc/PID/cgroup shows it.") \
 	COL(level, U64, 5, cgroup->level, "How far below the root.")         \
 	MORE(procs, U64, 6, ({ s64 procs_ = processes_of(ADDRESS(cgroup)); procs_ < 0 ? ABSENT : procs_; }), "Processes whose first thread is in it, not below it.") \
 	MORE(populated, BOOL, 9, own_sets(cgroup) + cgroup->nr_populated_domain_children + cgroup->nr_populated_threaded_children, "Whether a process is in it or below it.") \
@@ -20,6 +20,31 @@
 TABLE(cgroups, "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.")
 
 #define CGRP_FROZEN (1 << 3)
+
+static u64 named_parent;
+
+/*
+ * Siblings follow each other: where source[] still has the path of a group with the same parent, only the name is new. Groups of
+ * the v2 hierarchy keep their names, and a serial number is never given twice.
+ */
+static __always_inline long path_of(struct cgroup *cgroup)
+{
+	struct kernfs_node *node = BPF_CORE_READ(cgroup, kn);
+	u64 parent = BPF_CORE_READ(cgroup, self.parent, serial_nr);
+	bool online = cgroup->self.flags & CSS_ONLINE;
+	u32 at = path_name_at & SOURCE_MASK;
+	long length;
+
+	if (!online || query.flags & QUERY_SHARED)
+		parent = 0;
+	if (parent && parent == named_parent) {
+		length = bpf_probe_read_kernel_str(source + at + 1, CGROUP_NAME, BPF_CORE_READ(node, name));
+		return at + length;
+	}
+	length = cgroup_path((u64)node);
+	named_parent = length > 1 ? parent : 0;
+	return length;
+}
 
 /* Not static: the compiler would shrink a flag to a byte, its BTF would not say so, and the kernel would refuse the program. */
 
