@@ -242,42 +242,68 @@ async function coldRuns(tables: string[]): Promise<void> {
   });
 }
 
+/** On the machine as it is, too. */
+async function snapshots(tables: string[]): Promise<void> {
+  say("snapshot");
+  await record(() => {
+    const { ours } = race({ ours: [executable, "snapshot", "-"] }, SLOW_ROUNDS);
+    const walks = walk(
+      Object.fromEntries(tables.map((table) => [table, {
+        query: { table, columns: ["all"] },
+        format: "jsonl" as const,
+        target: table === "cgroups" ? "cgroups" as const : 0,
+      }])),
+      SLOW_ROUNDS,
+    );
+    const all = tables.reduce((sum, table) => sum + walks[table]!.ms, 0);
+    return [compared("snapshot, small system", ours.ms, "150 ms + every table's walk, read by C", 150 + all, 1)];
+  });
+}
+
 /** The folder of the v2 hierarchy of control groups. */
 const cgroupRoot = () =>
   readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) => line.split(" ")).find((mount) => mount[2] === "cgroup2")
     ?.[1];
 
-/** Each table that can be large: its iterator, the words for load.c, and what there is then. */
-const LARGE: { table: string; iterator: string; load?: () => (string | number)[] | undefined; rows: string }[] = [
-  { table: "vmas", iterator: "task_vma", load: () => ["vmas", 100, 600], rows: "60,000 mappings" },
-  { table: "tcp", iterator: "tcp", load: () => ["tcp", SOCKETS], rows: "20,000 sockets" },
-  { table: "udp", iterator: "udp", load: () => ["udp", SOCKETS], rows: "20,000 sockets" },
-  { table: "unix", iterator: "unix", load: () => ["unix", SOCKETS], rows: "20,000 sockets" },
-  { table: "netlink", iterator: "netlink", load: () => ["netlink", 5000], rows: "5,000 sockets" },
-  { table: "maps", iterator: "bpf_map", load: () => ["maps", 5000], rows: "5,000 maps" },
-  { table: "progs", iterator: "bpf_prog", load: () => ["progs", 5000], rows: "5,000 programs" },
+const NOTHING = "walk that prints nothing";
+const ZEROES = "walk that writes as many zeroes";
+
+/** Each table that can be large: its floor, with other words than NOTHING for it; the words for load.c, and what there is then. */
+const LARGE: { table: string; floor: string; against?: string; load?: () => (string | number)[] | undefined; rows: string }[] = [
+  {
+    table: "vmas",
+    floor: "task_vma_look",
+    against: "walk that looks at each, prints nothing",
+    load: () => ["vmas", 100, 600],
+    rows: "60,000 mappings",
+  },
+  { table: "tcp", floor: "tcp", load: () => ["tcp", SOCKETS], rows: "20,000 sockets" },
+  { table: "udp", floor: "udp", load: () => ["udp", SOCKETS], rows: "20,000 sockets" },
+  { table: "unix", floor: "unix", load: () => ["unix", SOCKETS], rows: "20,000 sockets" },
+  { table: "netlink", floor: "netlink_rows", against: ZEROES, load: () => ["netlink", 5000], rows: "5,000 sockets" },
+  { table: "maps", floor: "bpf_map", load: () => ["maps", 5000], rows: "5,000 maps" },
+  { table: "progs", floor: "bpf_prog", load: () => ["progs", 5000], rows: "5,000 programs" },
   {
     table: "cgroups",
-    iterator: "cgroup",
+    floor: "cgroup_rows",
+    against: ZEROES,
     load: () => {
       const root = cgroupRoot();
       return root === undefined ? undefined : ["cgroups", root, 5000];
     },
     rows: "5,000 groups",
   },
-  { table: "elems", iterator: "bpf_map_elem", load: () => ["elems", 100_000], rows: "100,000 elements" },
-  { table: "ksyms", iterator: "ksym", rows: "the kernel's" },
+  { table: "elems", floor: "bpf_map_elem", load: () => ["elems", 100_000], rows: "100,000 elements" },
+  { table: "ksyms", floor: "ksym", rows: "the kernel's" },
 ];
 
-const NOTHING = "walk that prints nothing";
-
 async function largeTables(tables: string[]): Promise<void> {
-  for (const { table, iterator, load, rows } of LARGE) {
+  for (const { table, floor, against = NOTHING, load, rows } of LARGE) {
     const what = `${table}, walk, JSON, ${rows}`;
     const words = load?.();
     // elems reads a map that is still to be made, so a plain read of all tables leaves it out.
     if ((table !== "elems" && !tables.includes(table)) || (load && !words)) {
-      lines.push(skipped(what, NOTHING, `this kernel gives no ${table}`));
+      lines.push(skipped(what, against, `this kernel gives no ${table}`));
       continue;
     }
     say(what);
@@ -285,8 +311,8 @@ async function largeTables(tables: string[]): Promise<void> {
     const target = table === "elems" ? started!.id : table === "cgroups" ? "cgroups" : 0;
     const query = { table, ...(table === "elems" ? { map: started!.id } : {}) };
     await record(() => {
-      const { floor, ours } = walk({ floor: { floor: iterator, target }, ours: { query, target } }, 2 * ROUNDS);
-      return [compared(what, ours.ms, NOTHING, floor.ms, 1.6)];
+      const { theirs, ours } = walk({ theirs: { floor, target }, ours: { query, target } }, 2 * ROUNDS);
+      return [compared(what, ours.ms, against, theirs.ms, 1.6)];
     });
     if (table === "tcp") await record(tcpCommands);
   }
@@ -336,6 +362,12 @@ async function tasks(): Promise<void> {
   await record(() => [against("files, whole command", ["files"], ["lsfd"], 1 / 25, SLOW_ROUNDS)]);
   if (!short) await record(() => [against("files, whole command", ["files"], ["lsof", "-n"], 1 / 150, SLOW_ROUNDS)]);
   await record(() => [against("tasks, whole command", ["tasks"], ["ps", "-eLf"], 1 / 12)]);
+
+  const where = (expression: string) => [executable, "files", "--format=json", "--where", expression];
+  await record(() => {
+    const { regex, pattern } = race({ regex: where("path =~ /[.]so$/"), pattern: where('path ~ "*.so"') });
+    return [compared("files by a regular expression, whole command", regex.ms, "the same by a pattern of `~`", pattern.ms, 1.5)];
+  });
 
   // A pass after the first: what more passes add to the whole command. They begin at multiples of an interval so short that there
   // is no pause.
@@ -455,6 +487,7 @@ try {
   if (status !== 0) throw new Error("make -C bench failed");
   const tables = readableTables();
   await coldRuns(tables.filter((table) => table !== "ksyms")); // a walk of 120,000 rows, which has a line of its own
+  await snapshots(tables);
   await tasks();
   await largeTables(tables);
   if (!short) await growth();

@@ -42,6 +42,57 @@ int dump(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+#elif defined(FLOOR_task_vma_look)	/* looks at each mapping: no other iterator leaves all of its elements untouched */
+
+unsigned long seen;
+
+SEC("iter/task_vma")
+int dump(struct bpf_iter__task_vma *ctx)
+{
+	struct vm_area_struct *vma = ctx->vma;
+
+	if (vma)
+		seen = vma->vm_start;
+	return 0;
+}
+
+#elif defined(FLOOR_netlink_rows)	/* writes zeroes: the kernel walks from the beginning for each buffer that is full */
+
+#define ROW 107		/* bytes of a row of JSON, as the load makes them */
+
+char zeroes[ROW];
+
+SEC("iter/netlink")
+int dump(struct bpf_iter__netlink *ctx)
+{
+	if (ctx->sk)
+		bpf_seq_write(ctx->meta->seq, zeroes, ROW);
+	return 0;
+}
+
+#elif defined(FLOOR_cgroup_rows)	/* likewise; a walk goes on after as many groups as earlier ones have written */
+
+#define ROW 89
+
+char zeroes[ROW];
+u64 seen;
+
+SEC("iter/cgroup")
+int dump(struct bpf_iter__cgroup *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+
+	if (!ctx->cgroup)
+		return 0;
+	if (!ctx->meta->seq_num)
+		seen = 0;
+	if (++seen <= progress.walked)
+		return 0;
+	bpf_seq_write(seq, zeroes, ROW);
+	progress.walked += seq->count != seq->size;
+	return 0;
+}
+
 #else
 
 SEC("iter/" ITERATOR)
