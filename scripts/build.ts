@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import zlib, { zstdCompressSync } from "node:zlib";
 import { build as bundle, type Plugin } from "esbuild";
 import { archived, archiveOf } from "../src/native/archive.ts";
+import { isStored } from "../src/native/load.ts";
 import { architectureOf, ARCHITECTURES, bunOf, embedded, foreign, libraryFolder } from "./architecture.ts";
 import { unpacked } from "./debian.ts";
 import { checkGlibc, checkSize } from "./promises.ts";
@@ -165,7 +166,8 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
     files[place?.index ?? 0] = readFileSync(libraries + name);
   }
   for (const [name, files] of archives) {
-    writeFileSync(`${work}lib/${name}.zst`, compressed(files.length > 1 ? archiveOf(files) : files[0]!));
+    if (isStored(name)) writeFileSync(`${work}lib/${name}`, files[0]!);
+    else writeFileSync(`${work}lib/${name}.zst`, compressed(files.length > 1 ? archiveOf(files) : files[0]!));
   }
   for (const [name, file] of Object.entries(ASSETS)) {
     writeFileSync(`${work}lib/${name}.zst`, compressed(new TextEncoder().encode(await asset(file))));

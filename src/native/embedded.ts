@@ -7,7 +7,7 @@ import { EACCES, EFBIG, EMFILE, ENFILE, ENOSYS, EPERM } from "../errors.ts";
 import type { Request } from "../query/request.ts";
 import { archived, fileIn } from "./archive.ts";
 import { bun } from "./bun.ts";
-import { type Libraries, LIGHT, programOf } from "./load.ts";
+import { isStored, type Libraries, LIGHT, programOf } from "./load.ts";
 import { cstring } from "./shim.ts";
 
 const MFD_CLOEXEC = 1;
@@ -45,10 +45,11 @@ const libc = () => bound ??= bindLibc();
 /** Ends the process at once, when all output is written: the runtime's own end takes 0.6 ms. */
 export const exit = (status: number): void => libc()._exit(status);
 
-const pathOf = (name: string) => `${import.meta.dirname}/lib/${archived(name)?.archive ?? name}.zst`;
+const pathOf = (name: string) => `${import.meta.dirname}/lib/${isStored(name) ? name : `${archived(name)?.archive ?? name}.zst`}`;
 
 /** The file `name` of the bytes at its path. */
 function unpacked(name: string, bytes: Uint8Array): Uint8Array {
+  if (isStored(name)) return bytes;
   const whole = Bun.zstdDecompressSync(bytes);
   const place = archived(name);
   return place ? fileIn(whole, place.index) : whole;

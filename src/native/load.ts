@@ -26,6 +26,17 @@ type Question = Pick<Request, "table" | "format" | "plain" | "narrowed" | "full"
 export const programOf = ({ table, format, plain, narrowed, full }: Question): string =>
   `${table}.${format}${full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
 
+/** The tables that are read most often, mostly as text and JSON. */
+const OFTEN_READ = ["stacks", "files", "tasks", "tcp"];
+
+/** Whether the executable has the file as it is: to decompress the library and a program takes 0.5 ms of a start. */
+export function isStored(name: string): boolean {
+  if (name === LIGHT) return true;
+  if (!name.endsWith(".json.plain.light") && !name.endsWith(".text.plain.light")) return false;
+  for (const table of OFTEN_READ) if (name.startsWith(`${table}.`)) return true; // no some(): see docs/speed.md, first times
+  return false;
+}
+
 /**
  * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
  * (9495a5b731fc, "bpf: Fix iter/task tid filtering").
