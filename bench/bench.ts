@@ -240,6 +240,10 @@ async function coldRuns(tables: string[]): Promise<void> {
       )
     );
   });
+  if (short) return;
+  const file = `${folder}/snapshot.tar.zst`;
+  const { snapshot } = race({ snapshot: [executable, "snapshot", file] }, ROUNDS, () => rmSync(file));
+  lines.push(compared("snapshot of a small system", snapshot.ms, "what a hung machine may wait", 150, 1));
 }
 
 /** On the machine as it is, too. */
