@@ -12,8 +12,8 @@
 
 /* The programs of an object, in the order of enum stage, and the maps whose size a query chooses. */
 #define STAGE_NAMES { "dump", "prepare", "finish" }
-enum { GROUPS, OWNERS, AUTOMATON, SIZED_MAPS };
-#define SIZED_NAMES { "groups", "owners", "automaton" }
+enum { GROUPS, OWNERS, AUTOMATON, DISTINCT, SIZED_MAPS };
+#define SIZED_NAMES { "groups", "owners", "automaton", "distinct" }
 
 /* The variables in .bss that task_iter_fill() writes, in the order of FILL_*; the automaton is a map. */
 #define FILL_NAMED { "", "shape", "names" }
@@ -25,7 +25,7 @@ struct place {
 /* How many entries the map has room for. */
 static inline __u32 max_entries(const struct query *query, int map)
 {
-	const __u32 sizes[SIZED_MAPS] = { query->groups_max, query->owners_max, query->automaton_max };
+	const __u32 sizes[SIZED_MAPS] = { query->groups_max, query->owners_max, query->automaton_max, query->distinct_max };
 
 	return sizes[map] ?: 1;
 }
@@ -49,6 +49,7 @@ struct image {
 	__u32 query, progress;		/* offsets in .rodata and .bss */
 	struct place fill[FILLS];
 	__u32 insns_size, data_size, rodata_size, bss_size;
+	__u32 unused;			/* the next part begins at a multiple of 8 */
 };
 
 _Static_assert(sizeof(struct image) % 8 == 0, "the instructions after an image are not aligned");

@@ -21,6 +21,9 @@ enum {
 	MAX_COLUMNS = 64,
 	NAME_SIZE = 64,
 	MAX_STATES = 4096,	/* of the automaton of a --where's regular expressions, 512 bytes each */
+	MAX_AGGREGATES = 6,
+	GROUP_BYTES = 160,	/* aggregates and text of a group in one entry of the map `groups` */
+	GROUP_REST = 1 << 30,	/* marks the record of the rows whose groups found no room (groups.h) */
 
 	/* where a test may jump besides to another test */
 	ACCEPT = MAX_TESTS,
@@ -45,7 +48,15 @@ enum {
 	QUERY_SHARED = 4,	/* several readers may run the program at once (pinned) */
 	QUERY_PREPARE = 8,	/* the program `prepare` runs to its end before each pass */
 	QUERY_FINISH = 16,	/* the program `finish` runs over the map `groups` after each pass */
+	QUERY_COUNT = 32,	/* rows are not written but counted by groups (groups.h) */
 	QUERY_NAMES = 256,	/* jsonl of a full program: names[] in place of the columns' own names */
+
+	/* aggregate.kind */
+	AGGREGATE_SUM = 0,
+	AGGREGATE_SUM_SIGNED = 1,
+	AGGREGATE_MAX = 2,
+	AGGREGATE_MIN = 3,
+	AGGREGATE_DISTINCT = 4,
 };
 
 /* One comparison. Numbers: lo <= value <= hi, biased by 1 << 63 where the column is signed, so that all compare unsigned. */
@@ -54,6 +65,11 @@ struct test {
 	__u16 offset, length;
 	__u8 column, flags;
 	__u8 next[2];		/* the next test when this one fails, and when it holds; or REJECT, ACCEPT */
+};
+
+/* What to compute of the values of a column in each group, besides the count. */
+struct aggregate {
+	__u8 column, kind;
 };
 
 struct query {
@@ -69,6 +85,11 @@ struct query {
 	__u32 owners_max;	/* max_entries of the map `owners`, in the same way */
 	__u32 automaton_max;	/* max_entries of the map `automaton`, in the same way */
 	__u32 nodes;		/* numbers of NUMA nodes, which tables of the allocator need */
+	__u32 distinct_max;	/* max_entries of the map `distinct`, in the same way */
+	__u32 aggregates;	/* number of aggregates */
+	__u64 noted;		/* columns that the aggregates read */
+	__u64 hash_key[2];	/* random: names cannot be chosen so that their groups have the same hash */
+	struct aggregate aggregate[8];	/* MAX_AGGREGATES of them are used */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };

@@ -316,6 +316,10 @@ GLOBAL int put_source(u32 length)
 
 #include FORMAT_HEADER
 
+#ifndef SHAPED
+#define SHAPED 0	/* the flags of queries whose cells are all written anew */
+#endif
+
 /* Bits of the bytes before the first NUL. */
 static __always_inline u64 before_nul(u64 word)
 {

@@ -34,6 +34,22 @@
 #include "symbol.h"
 #include "turn.h"
 
+#ifdef FULL_QUERY
+#include "groups.h"
+#define IS_COUNT (query.flags & QUERY_COUNT)
+#define COLUMNS_READ (query.where | query.noted)
+#define COLUMNS_NOTED query.noted
+#define CLEAR_NOTES (noted_seen = 0)
+#else
+#define NOTE_NUMBER(column_number, value, absent) do { } while (0)
+#define NOTE_STRING(column_number, length) do { } while (0)
+#define IS_COUNT false
+#define COLUMNS_READ query.where
+#define COLUMNS_NOTED 0
+#define CLEAR_NOTES do { } while (0)
+#define add_to_group() do { } while (0)
+#endif
+
 /*
  * TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS. With -DDESCRIBE the preprocessor prints the table's
  * description between two marks, where scripts/generate.ts cuts it out and makes src/query/schema.gen.ts of it.
@@ -380,7 +396,7 @@ enum { WRITTEN_KEY, WRITTEN_VALUE, COMPARED_KEY, COMPARED_VALUE };
 /* --- the predicate --- */
 
 #define WHERE_COLUMN(cost, name, type, expression)                           \
-	if (OF_TYPE(COST, type) == cost && query.where & COLUMN_BIT(name)) {         \
+	if (OF_TYPE(COST, type) == cost && COLUMNS_READ & COLUMN_BIT(name)) { \
 		bool absent = false;                                         \
 		TYPED(OF_TYPE(COMPARE, type), name, expression)                        \
 		(void)absent;                                                \
@@ -393,9 +409,13 @@ enum { WRITTEN_KEY, WRITTEN_VALUE, COMPARED_KEY, COMPARED_VALUE };
 #define BIT_COST_1(name, type, width, expression, doc) | (OF_TYPE(COST, type) == 1 ? COLUMN_BIT(name) : 0)
 #define BIT_COST_2(name, type, width, expression, doc) | (OF_TYPE(COST, type) == 2 ? COLUMN_BIT(name) : 0)
 
-/* Nothing is computed when cheaper columns have decided: no, whatever the others are; or yes, whatever they are. */
+/*
+ * Nothing is computed when cheaper columns have decided: no, whatever the others are; or yes, whatever they are, unless a count
+ * wants the values of others.
+ */
 #define RETURN_AFTER_COST(cost)                                                    \
-	if (query.where & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) && !(made && decide(truth))) { \
+	if (COLUMNS_READ & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) &&  \
+	    (COLUMNS_NOTED & (0 COLUMNS(BIT_COST_##cost, BIT_COST_##cost)) || !(made && decide(truth)))) { \
 		COLUMNS(WHERE_COST_##cost, WHERE_COST_##cost)                \
 		TEST_PAIRS                                                   \
 		if (!decide(truth | ~made))                                  \
@@ -410,6 +430,7 @@ enum { WRITTEN_KEY, WRITTEN_VALUE, COMPARED_KEY, COMPARED_VALUE };
 		(void)walk_started;                                          \
 		u64 truth = 0, made = 0, known = 0, missing = 0;             \
 		(void)known, (void)missing;                                  \
+		CLEAR_NOTES;                                                 \
 		RETURN_AFTER_COST(0)                                               \
 		RETURN_AFTER_COST(1)                                               \
 		RETURN_AFTER_COST(2)                                               \
@@ -421,7 +442,7 @@ enum { WRITTEN_KEY, WRITTEN_VALUE, COMPARED_KEY, COMPARED_VALUE };
 /* The owner's columns (task.h) are the first of a row that has them all or some: of the first pass. */
 #if defined(OWNER) && !defined(BOUNDED_LOOPS)
 #define BEGIN                                                                \
-	bool owned = is_owner(task);                                         \
+	bool owned = query.pass[0] && is_owner(task);                        \
 	if (owned)                                                           \
 		row_len = owner_end;                                         \
 	else                                                                 \
@@ -466,7 +487,7 @@ GLOBAL int put_kept(void)
 	return 0;
 }
 
-#define BEGIN_KEPT bool same = (SAME) && kept_length && !(query.flags & QUERY_SHARED)
+#define BEGIN_KEPT bool same = (SAME) && kept_length && !(query.flags & (QUERY_SHARED | SHAPED))
 #define BEFORE_CELL(name)                                                    \
 	if (i == 0 && COLUMN_BIT(name) == (KEPT & -KEPT)) {                  \
 		if (same)                                                    \
@@ -520,7 +541,7 @@ u32 row_flushed;
 	do {                                                                 \
 		(void)walk_started;                                          \
 		progress.shown = 1;                                          \
-		if (!query.pass[0])                                          \
+		if (!query.pass[0] && !IS_COUNT)                             \
 			return 0;                                            \
 		row_len = 0;                                                 \
 		row_flushed = 0;                                             \
@@ -532,6 +553,10 @@ u32 row_flushed;
 			if (!pass)                                           \
 				break;                                       \
 			COLUMNS(CELL, CELL_MORE)                             \
+		}                                                            \
+		if (IS_COUNT) {                                              \
+			add_to_group();                                      \
+			return 0;                                            \
 		}                                                            \
 		ROW_END;                                                     \
 		FLUSH;                                                       \

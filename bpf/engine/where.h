@@ -174,6 +174,7 @@ GLOBAL int compare_pair(u32 i)
 
 /* Makes every test of a column: of a number, or of a string in source. A negative length means that the string is absent. */
 #define TEST_NUMBER(column_number, value, absent)                            \
+	NOTE_NUMBER(column_number, value, absent);                           \
 	EACH_TEST(i) {                                                       \
 		if (TEST(i)->column != (column_number) || IS_PAIR(i))        \
 			continue;                                            \
@@ -181,6 +182,7 @@ GLOBAL int compare_pair(u32 i)
 		truth |= compare_number(i, value, absent) << i;              \
 	}
 #define TEST_STRING(column_number, length)                                   \
+	NOTE_STRING(column_number, length);                                  \
 	EACH_TEST(i) {                                                       \
 		u64 holds = (u64)(length) >> 63;                             \
 		if (TEST(i)->column != (column_number))                      \

@@ -16,6 +16,7 @@ static const u64 escapes[256] = EVERY_BYTE(CSV_ESCAPE);
 #define ROW_BEGIN do { } while (0)
 #define ROW_OPEN do { } while (0)
 #define ROW_FROM 1	/* the first cell's comma */
+#define CELLS_FROM 0
 #define ROW_END LITERAL("\n")
 #define CELL_BEGIN(name, width) LITERAL(",")
 #define CELL_END(name, width) do { } while (0)

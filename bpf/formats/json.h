@@ -25,6 +25,7 @@ static const u64 escapes[256] = EVERY_BYTE(JSON_ESCAPE);
 #ifdef FORMAT_JSON
 #define ROW_BEGIN LITERAL(",\n")
 #define ROW_OPEN (row[2] = '{')
+#define CELLS_FROM 2
 #define ROW_END LITERAL("}")
 #else
 GLOBAL int put_stamp(void)
@@ -44,6 +45,7 @@ GLOBAL int put_stamp(void)
 
 #define ROW_BEGIN do { if (query.flags & QUERY_STAMP) put_stamp(); } while (0)
 #define ROW_OPEN do { if (!(query.flags & QUERY_STAMP)) row[0] = '{'; } while (0)
+#define CELLS_FROM 0
 #define ROW_END LITERAL("}\n")
 #endif
 

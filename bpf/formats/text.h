@@ -51,16 +51,35 @@ static __noinline void put_right_signed(s64 value, u32 width)
 	put_s64(value);
 }
 
+/*
+ * Text of different cells may be the same: of "a  b" and "a" beside "b", of an absent string and "-". A count also compares this
+ * number, which says where the cells begin and which are absent.
+ */
+#ifdef FULL_QUERY
+u64 row_shape;
+#define TEXT_SHAPE row_shape
+#define SHAPED QUERY_COUNT	/* cells of an earlier row would leave the shape as it is */
+#define NOTE_SHAPE(absent)                                                   \
+	do {                                                                 \
+		if (query.flags & QUERY_COUNT)                               \
+			row_shape = (row_shape + row_len * 2 + (absent)) * 0x9e3779b97f4a7c15ull; \
+	} while (0)
+#define ROW_BEGIN (row_shape = 0)
+#else
+#define NOTE_SHAPE(absent) do { } while (0)
 #define ROW_BEGIN do { } while (0)
+#endif
+
 #define ROW_OPEN do { } while (0)
 #define ROW_FROM 1	/* the first cell's blank */
+#define CELLS_FROM 0
 #define ROW_END LITERAL("\n")
-#define CELL_BEGIN(name, width) do { LITERAL(" "); cell_start = row_len; cell_narrow = 0; } while (0)
+#define CELL_BEGIN(name, width) do { NOTE_SHAPE(0); LITERAL(" "); cell_start = row_len; cell_narrow = 0; } while (0)
 #define CELL_END(name, width) do { if (query.last != COLUMN_##name) pad_after(width); } while (0)
 #define WORD_BEGIN(name, width) CELL_BEGIN(name, width)
 #define WORD_END
 #define PUT_TOKEN(length) put_source(length)
-#define PUT_ABSENT(width) do { if ((width) > 1) put_spaces((width) - 1); LITERAL("-"); } while (0)
+#define PUT_ABSENT(width) do { NOTE_SHAPE(1); if ((width) > 1) put_spaces((width) - 1); LITERAL("-"); } while (0)
 #define PUT_NUMBER(value, width) put_right(value, width)
 #define PUT_SIGNED(value, width) put_right_signed(value, width)
 #define PUT_QUOTE do { } while (0)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** `task-iter check`: counts rows in the kernel and compares the number with ranges, as monitoring plugins do. */
 
-import { readFileSync } from "node:fs";
 import { TaskIterError, UsageError } from "../errors.ts";
+import { cellsOf, takeGroups } from "../groups.ts";
 import type { Libraries } from "../native/load.ts";
 import type { Shim } from "../native/shim.ts";
 import { type Plan, plan } from "../query/plan.ts";
-import { nearest, WhereError } from "../query/where.ts";
 import { chunks } from "../stream.ts";
 import { messageOf } from "./explain.ts";
+import { Fields, parseEach, parseFile, parseJson, QUERY_KEYS, queryOf } from "./fields.ts";
 import { mapFor } from "./map.ts";
 import { OutputError, ReaderGone, say, standardOutput } from "./output.ts";
 import { load } from "./read.ts";
@@ -42,30 +42,13 @@ export function alerts({ lo, hi, inside }: Range, value: number): boolean {
   return (value >= lo && value <= hi) === inside;
 }
 
-const KEYS = ["name", "table", "where", "comm", "pid", "tid", "map", "netns", "warn", "crit"] as const;
+const KEYS = ["name", ...QUERY_KEYS, "by", "warn", "crit"] as const;
 
-/** One element of a file of checks. */
+/** One element of a file of checks. @throws {UsageError|WhereError} it is wrong */
 function checkOf(value: unknown): Check {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new UsageError("not an object");
-  const given = value as Record<string, unknown>;
-  for (const key of Object.keys(given)) {
-    if ((KEYS as readonly string[]).includes(key)) continue;
-    const near = nearest(key, KEYS);
-    throw new UsageError(`unknown key ${JSON.stringify(key)}${near ? ` (did you mean ${near}?)` : ""}`);
-  }
-  const string = (key: typeof KEYS[number]): string | undefined => {
-    const found = given[key];
-    if (found === undefined || typeof found === "string") return found;
-    throw new UsageError(`${key} is not a string`);
-  };
-  const number = (key: typeof KEYS[number]): number | undefined => {
-    const found = given[key];
-    if (found === undefined) return undefined;
-    if (Number.isInteger(found) && (found as number) > 0 && (found as number) <= 0x7fffffff) return found as number;
-    throw new UsageError(`${key} is not a positive number`);
-  };
+  const fields = new Fields(value, KEYS);
   const range = (key: "warn" | "crit"): Range | undefined => {
-    const found = given[key];
+    const found = fields.get(key);
     if (found === undefined) return undefined;
     if (typeof found !== "string" && typeof found !== "number") throw new UsageError(`${key} is neither a range nor a number`);
     try {
@@ -74,23 +57,23 @@ function checkOf(value: unknown): Check {
       throw new UsageError(`${key}: ${(error as Error).message}`);
     }
   };
-  const table = string("table");
-  if (table === undefined) throw new UsageError("table is missing");
-  const where = string("where");
-  return {
-    name: string("name") ?? (where === undefined ? table : `${table}: ${where}`),
-    query: {
-      table,
-      where,
-      comm: string("comm"),
-      pid: number("pid"),
-      tid: number("tid"),
-      map: number("map"),
-      netns: string("netns"),
-    },
-    warn: range("warn"),
-    crit: range("crit"),
-  };
+  const query = queryOf(fields);
+  const by = fields.list("by");
+  const name = `${query.table}${by ? ` by ${by.join(", ")}` : ""}${query.where === undefined ? "" : `: ${query.where}`}`;
+  const check = { name: fields.string("name") ?? name, query, by, warn: range("warn"), crit: range("crit") };
+  planned(check);
+  return check;
+}
+
+/** The checks of a list. @throws {UsageError} not a list, a wrong check, two of the same name; the message says which and why */
+export function checkList(value: unknown): Check[] {
+  const names = new Set<string>();
+  return parseEach("check", value, (element) => {
+    const check = checkOf(element);
+    if (names.has(check.name)) throw new UsageError(`another one has the name ${check.name}`);
+    names.add(check.name);
+    return check;
+  });
 }
 
 /**
@@ -99,46 +82,37 @@ function checkOf(value: unknown): Check {
  * @throws {UsageError} `text` has another form, or a check in it is wrong; the message says which check and why
  */
 export function parseChecks(text: string): Check[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(`not JSON: ${(error as Error).message}`);
-  }
+  let value = parseJson(text);
   if (typeof value === "object" && value !== null && "checks" in value) {
     const other = Object.keys(value).find((key) => key !== "checks");
     if (other !== undefined) throw new UsageError(`unknown key ${JSON.stringify(other)} beside checks`);
     value = value.checks;
   }
-  if (!Array.isArray(value)) throw new UsageError("not an array of checks");
-  if (value.length === 0) throw new UsageError("there is no check in it");
-  const names = new Set<string>();
-  return value.map((element, i) => {
-    const named = typeof element?.name === "string" ? ` (${element.name})` : "";
-    try {
-      const check = checkOf(element);
-      planned(check);
-      if (names.has(check.name)) throw new UsageError(`another one has the name ${check.name}`);
-      names.add(check.name);
-      return check;
-    } catch (error) {
-      if (!(error instanceof UsageError || error instanceof WhereError)) throw error;
-      const place = error instanceof WhereError ? `where, at character ${error.position + 1}: ` : "";
-      throw new UsageError(`check ${i + 1}${named}: ${place}${error.message}`);
-    }
-  });
+  return checkList(value);
 }
 
-/** No columns: the program only counts. */
-function planned(check: Check): Plan {
-  return plan({ ...check.query, columns: [] }, "csv");
+/** Groups that a check tells apart; with more it has not looked at all of them. */
+const MAX_GROUPS = 65_536;
+
+/** Without `by` no columns: the program only counts. */
+function planned({ query, by }: Check): Plan {
+  if (by === undefined) return plan({ ...query, columns: [] }, "csv");
+  return plan({ ...query, columns: by, grouping: { aggregates: [], limit: MAX_GROUPS } }, "jsonl");
 }
+
+/** The rows of each group, the most first; without `by` the rows of the table. */
+type Counts = { rows: number; group?: string }[];
 
 /** Loads and counts. @throws {Refused|Error} the kernel cannot be asked */
-function count(libraries: Libraries, check: Check, verbose: boolean): number {
+function count(libraries: Libraries, check: Check, verbose: boolean): Counts {
   const asked = planned(check);
   using program = load(libraries, asked.request, verbose);
   try {
+    if (asked.grouping) {
+      const { groups, lost } = takeGroups(program.walk, asked);
+      if (lost > 0) throw new Error(`there are more than ${MAX_GROUPS} groups of ${asked.table.plural}`);
+      return groups.map(({ rows, text }) => ({ rows, group: text }));
+    }
     for (const rows of chunks(program.walk, "csv")) {
       throw new Error(`the kernel's program wrote ${rows.length} bytes instead of counting`);
     }
@@ -146,16 +120,42 @@ function count(libraries: Libraries, check: Check, verbose: boolean): number {
     if (error instanceof TaskIterError) throw new Error(`cannot count ${asked.table.plural}: ${error.message}`);
     throw error;
   }
-  return program.walk.progress().rows;
+  return [{ rows: program.walk.progress().rows }];
 }
 
-function explain({ check, rows }: { check: Check; rows: number }, state: State): string {
+/** How far a value is from what a range wants. */
+function excess(range: Range | undefined, value: number): number {
+  return !range || range.inside ? 0 : Math.max(value - range.hi, range.lo - value);
+}
+
+/** The worst of the groups: its state, and how many others have that state. */
+function judge({ warn, crit }: Check, counts: Counts): { state: State; rows: number; group: string | undefined; others: number } {
+  const judged = (counts.length === 0 ? [{ rows: 0 }] : counts).map(({ rows, group }: Counts[number]) => {
+    const state: State = crit && alerts(crit, rows) ? "CRITICAL" : warn && alerts(warn, rows) ? "WARNING" : "OK";
+    return { state, rows, group };
+  });
+  const state = worst(judged.map(({ state }) => state));
+  const those = judged.filter((one) => one.state === state);
+  const range = rangeOf(state, { warn, crit });
+  const [first, ...others] = those.sort((a, b) => excess(range, b.rows) - excess(range, a.rows));
+  return { ...first!, others: others.length };
+}
+
+const rangeOf = (state: State, { warn, crit }: Pick<Check, "warn" | "crit">) =>
+  state === "CRITICAL" ? crit : state === "WARNING" ? warn : undefined;
+
+function explain(check: Check, { state, rows, group, others }: ReturnType<typeof judge>): string {
   const { plural } = planned(check).table;
-  const what = `${rows} ${rows === 1 ? plural.replace(/ies$/, "y").replace(/s$/, "") : plural}`;
-  const range = state === "CRITICAL" ? check.crit : state === "WARNING" ? check.warn : undefined;
+  const cells = group === undefined ? [] : cellsOf(group);
+  const name = check.by?.map((column, i) => `${column} ${cells[i] ?? "none"}`).join(", ");
+  const what = `${name && group !== undefined ? `${name}: ` : ""}${rows} ${
+    rows === 1 ? plural.replace(/ies$/, "y").replace(/s$/, "") : plural
+  }`;
+  const range = rangeOf(state, check);
   if (!range) return what;
-  if (range.inside) return `${what}, within ${range.text.slice(1)}`;
-  return rows > range.hi ? `${what}, more than ${range.hi}` : `${what}, fewer than ${range.lo}`;
+  const more = others === 0 ? "" : `; ${others} other group${others === 1 ? "" : "s"} too`;
+  if (range.inside) return `${what}, within ${range.text.slice(1)}${more}`;
+  return (rows > range.hi ? `${what}, more than ${range.hi}` : `${what}, fewer than ${range.lo}`) + more;
 }
 
 /** Opens each library once, for many programs. */
@@ -178,9 +178,9 @@ export function openingOnce(libraries: Libraries): Libraries {
  */
 export function perform(libraries: Libraries, checks: readonly Check[], verbose = false): Outcome[] {
   const once = openingOnce(libraries);
-  const counted = new Map<string, number | string>();
+  const counted = new Map<string, Counts | string>();
   return checks.map((check) => {
-    const question = JSON.stringify(check.query);
+    const question = JSON.stringify([check.query, check.by]);
     const begun = performance.now();
     const known = counted.has(question);
     if (!known) {
@@ -191,10 +191,11 @@ export function perform(libraries: Libraries, checks: readonly Check[], verbose 
       }
     }
     const time = known ? 0 : performance.now() - begun;
-    const rows = counted.get(question)!;
-    if (typeof rows === "string") return { check, state: "UNKNOWN", rows: undefined, text: rows, time };
-    const state = check.crit && alerts(check.crit, rows) ? "CRITICAL" : check.warn && alerts(check.warn, rows) ? "WARNING" : "OK";
-    return { check, state, rows, text: explain({ check, rows }, state), time };
+    const counts = counted.get(question)!;
+    if (typeof counts === "string") return { check, state: "UNKNOWN", rows: undefined, text: counts, time };
+    const judged = judge(check, counts);
+    const { state, rows, group } = judged;
+    return { check, state, rows, group, text: explain(check, judged), time };
   });
 }
 
@@ -203,6 +204,7 @@ export interface CheckOptions {
   table: string | undefined;
   comm: string | undefined;
   where?: string | undefined;
+  by?: string[] | undefined;
   pid?: number | undefined;
   tid?: number | undefined;
   /** A map as it was typed: an ID or a name. */
@@ -217,32 +219,23 @@ export interface CheckOptions {
 }
 
 function checksOf(libraries: Libraries, options: CheckOptions): Check[] {
-  const { table, comm, where, pid, tid, map, netns, warn, crit, name, file } = options;
+  const { table, comm, where, by, pid, tid, map, netns, warn, crit, name, file } = options;
   if (file === undefined) {
     if (table === undefined) throw new UsageError("check needs a TABLE, or --file with checks");
     const check = {
       name: name ?? table,
       query: { table, comm, where, pid, tid, map: mapFor(libraries, table, map, options.verbose), netns },
+      by,
       warn: warn === undefined ? undefined : parseRange(warn),
       crit: crit === undefined ? undefined : parseRange(crit),
     };
     planned(check);
     return [check];
   }
-  if ([table, comm, where, pid, tid, map, netns, warn, crit, name].some((given) => given !== undefined)) {
+  if ([table, comm, where, by, pid, tid, map, netns, warn, crit, name].some((given) => given !== undefined)) {
     throw new UsageError("--file has its own tables, expressions and ranges: give nothing beside it");
   }
-  let text;
-  try {
-    text = readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
-  }
-  try {
-    return parseChecks(text);
-  } catch (error) {
-    throw error instanceof UsageError ? new UsageError(`${file}: ${error.message}`) : error;
-  }
+  return parseFile(file, parseChecks);
 }
 
 /** `task-iter check`: sets the exit status. @throws {UsageError|WhereError} the command line or the file is wrong */

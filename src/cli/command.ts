@@ -12,9 +12,11 @@ import type { Format } from "../query/request.ts";
 import { tables } from "../query/schema.ts";
 import { nearest } from "../query/where.ts";
 import { type Engine, statements } from "./ddl.ts";
+import { count } from "./count.ts";
 import { mapFor } from "./map.ts";
-import { addFlags, type ReadOptions } from "./options.ts";
-import { hasColours, say, standardOutput } from "./output.ts";
+import { OutputFile } from "./outfile.ts";
+import { addFlags, type ReadOptions, rowFormat } from "./options.ts";
+import { hasColours, redirect, redirected, say, standardOutput } from "./output.ts";
 import { read } from "./read.ts";
 import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
 import { writeRows } from "./rows.ts";
@@ -86,6 +88,16 @@ export function queryOf(words: (string | undefined)[], options: ReadOptions): Qu
   return { ...query, comm: options.comm };
 }
 
+/** `task-iter stacks -f folded`: a count by what flame graphs show. */
+function foldedStacks(libraries: Libraries, query: Query, options: ReadOptions): void {
+  const { columns, interval, netns, map, stats = false, verbose = false } = options;
+  if (query.table !== "stacks") throw new UsageError("folded is a format of the table stacks");
+  if (columns !== undefined) throw new UsageError("folded shows comm and frames: count stacks --by takes other columns");
+  if (interval !== undefined) throw new UsageError("folded is a count of one pass: --interval has no meaning for it");
+  const by = ["comm", "frames"];
+  count(libraries, { ...query, by, map, netns, format: "folded", header: true, stats, verbose });
+}
+
 /** Commander's message in one line. Commander suggests nothing for --formt=json, so this function does. */
 function explainUsage(error: CommanderError, words: string[], program: { options: readonly { long?: string }[] }): string {
   const message = error.message.replace(/^error: /, "").replace(/\s+/g, " ");
@@ -117,10 +129,15 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
     .configureHelp({ styleTitle: (title) => `\x1b[1m${title}\x1b[0m` })
     .exitOverride()
     .configureOutput({ writeOut: (text) => standardOutput.write(text), writeErr: () => {}, getOutHasColors: () => hasColours(1) })
+    .hook("preAction", (_, command) => {
+      const { output } = command.opts() as { output?: string };
+      if (output !== undefined) redirect(new OutputFile(output));
+    })
     .action((table, comm, given) => {
       const options = given as unknown as ReadOptions;
       const query = queryOf([table, comm], options);
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
+      if (options.format === "folded") return foldedStacks(libraries, query, options);
       query.map = mapFor(libraries, query.table, options.map, options.verbose ?? false);
       const show = {
         constant: constantOf(options),
@@ -134,7 +151,7 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
       if (show.interval > 0) watch(libraries, query, show);
       else if (read(libraries, plan(query, show.format, show.constant !== undefined), show) === 0) hint([table], query);
     });
-  const formatOf = (given: object) => (given as { format?: Format }).format ?? (program.opts() as unknown as ReadOptions).format;
+  const formatOf = (given: object) => (given as { format?: Format }).format ?? rowFormat(program);
   const list = program.commandsGroup("Commands:").command("tables")
     .description("list the tables, or one table's columns")
     .argument("[table]");
@@ -222,7 +239,10 @@ export async function run(words: string[], libraries: Libraries): Promise<void> 
   const program = commandLine(words, libraries);
   try {
     await program.parseAsync(words, { from: "user" });
+    redirected()?.commit();
   } catch (error) {
+    redirected()?.abandon();
+    redirect(undefined);
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw new UsageError(explainUsage(error, words, program));
   }

@@ -36,7 +36,12 @@ interface CommandWords {
 const DURATIONS = ["500ms", "1s", "2s", "5s", "10s", "1m"];
 
 /** The kind of an option's value, for options without a list of choices. */
-const VALUES: Record<string, string> = { where: "where", columns: "columns", file: "file" };
+const VALUES: Record<string, string> = {
+  where: "where",
+  ...Object.fromEntries(["columns", "by", "sum", "max", "min", "distinct"].map((name) => [name, "columns"])),
+  file: "file",
+  output: "file",
+};
 
 function wordsOf(command: CommandUnknownOpts, name: string): CommandWords {
   const options = command.createHelp().visibleOptions(command).map((option) => ({

@@ -5,7 +5,7 @@
  */
 
 /** The commands that take options of rows; the others have only a format. */
-export type FlagCommand = "read" | "check" | "pin" | "tables" | "doctor" | "snapshot" | "report" | "flame";
+export type FlagCommand = "read" | "count" | "check" | "pin" | "tables" | "doctor" | "snapshot" | "report" | "flame";
 
 export interface Flag {
   /** The long name, without its dashes. */
@@ -14,7 +14,7 @@ export interface Flag {
   /** The value as help shows it, `<must>` or `[may]`; none for a switch. */
   value?: string;
   /** How to parse the value; without a kind the value stays a string. */
-  kind?: "list" | "several" | "positive" | "duration" | "format" | "report" | "names" | "engine";
+  kind?: "list" | "lists" | "several" | "positive" | "duration" | "format" | "read" | "count" | "report" | "names" | "engine";
   /** The default value, by command. */
   initial?: Partial<Record<FlagCommand, string>>;
   /** Whether the quick path understands it. */
@@ -26,6 +26,7 @@ export interface Flag {
 /** The groups of a command's help, in order. */
 export const GROUPS: Readonly<Record<FlagCommand, readonly string[]>> = {
   read: ["Rows and columns:", "Output:", "Other:"],
+  count: ["Rows:", "Groups:", "Output:", "Other:"],
   check: ["Rows:", "Thresholds:", "Other:"],
   pin: ["Rows:", "Other:"],
   tables: [""],
@@ -38,6 +39,7 @@ export const GROUPS: Readonly<Record<FlagCommand, readonly string[]>> = {
 /** An option that chooses rows: the text in the help of each command that reads rows. */
 const ofRows = (read: string, check = read, pin = read): Flag["on"] => ({
   read: ["Rows and columns:", read],
+  count: ["Rows:", check],
   check: ["Rows:", check],
   pin: ["Rows:", pin],
 });
@@ -48,11 +50,25 @@ export const FLAGS: readonly Flag[] = [
     long: "format",
     short: "f",
     value: "<format>",
-    kind: "format",
+    kind: "read",
     quick: true,
-    initial: { read: "text", pin: "text" },
+    initial: { read: "text" },
+    on: { read: ["Output:", "output format; folded: stacks for flame graphs"] },
+  },
+  {
+    long: "format",
+    short: "f",
+    value: "<format>",
+    kind: "count",
+    on: { count: ["Output:", "output format; prom: metrics, folded: stacks for flame graphs"] },
+  },
+  {
+    long: "format",
+    short: "f",
+    value: "<format>",
+    kind: "format",
+    initial: { pin: "text" },
     on: {
-      read: ["Output:", "output format"],
       pin: ["Rows:", "output format"],
       tables: ["", "output format"],
       doctor: ["", "output format"],
@@ -147,7 +163,46 @@ export const FLAGS: readonly Flag[] = [
       "", // known only to refuse it with the reason
     ),
   },
-  { long: "no-header", on: { read: ["Output:", "text and csv without the header line"] } },
+  {
+    long: "by",
+    value: "<a,b,c>",
+    kind: "list",
+    on: {
+      count: ["Groups:", "the columns that rows of a group have in common; without, all rows are one"],
+      check: ["Thresholds:", "count by these columns, and judge the worst group"],
+    },
+  },
+  { long: "sum", value: "<column>", kind: "lists", on: { count: ["Groups:", "the sum of a column in each group"] } },
+  { long: "max", value: "<column>", kind: "lists", on: { count: ["Groups:", "its largest value"] } },
+  { long: "min", value: "<column>", kind: "lists", on: { count: ["Groups:", "its smallest value"] } },
+  { long: "distinct", value: "<column>", kind: "lists", on: { count: ["Groups:", "how many different values it has"] } },
+  { long: "top", value: "<n>", kind: "positive", on: { count: ["Groups:", "the n largest groups, and one row for the rest"] } },
+  {
+    long: "groups",
+    value: "<n>",
+    kind: "positive",
+    on: { count: ["Groups:", "how many groups the kernel keeps (default: 65536)"] },
+  },
+  {
+    long: "no-header",
+    on: {
+      read: ["Output:", "text and csv without the header line"],
+      count: ["Output:", "text and csv without the header line"],
+    },
+  },
+  {
+    long: "output",
+    short: "o",
+    value: "<file>",
+    on: {
+      read: ["Output:", "write beside the file and rename: whole, or not at all"],
+      count: ["Output:", "write beside the file and rename: whole, or not at all"],
+      check: ["Other:", "write beside the file and rename: whole, or not at all"],
+      pin: ["Other:", "with --list: write beside the file and rename"],
+      tables: ["", "write beside the file and rename: whole, or not at all"],
+      doctor: ["", "write beside the file and rename: whole, or not at all"],
+    },
+  },
   {
     long: "interval",
     value: "<duration>",
@@ -165,14 +220,28 @@ export const FLAGS: readonly Flag[] = [
   { long: "warn", value: "<range>", on: { check: ["Thresholds:", "WARNING when the count is outside the range"] } },
   { long: "crit", value: "<range>", on: { check: ["Thresholds:", "CRITICAL when the count is outside the range"] } },
   { long: "name", value: "<text>", on: { check: ["Thresholds:", "what the check is called"] } },
-  { long: "file", value: "<path>", on: { check: ["Thresholds:", "many checks, as JSON; - for standard input"] } },
+  {
+    long: "file",
+    value: "<path>",
+    on: {
+      count: ["Groups:", "many counts and checks, as JSON, for --format prom; - for standard input"],
+      check: ["Thresholds:", "many checks, as JSON; - for standard input"],
+    },
+  },
   { long: "list", on: { pin: ["Other:", "show what is pinned"] } },
-  { long: "stats", on: { read: ["Other:", "on stderr at the end: rows, bytes, milliseconds"] } },
+  {
+    long: "stats",
+    on: {
+      read: ["Other:", "on stderr at the end: rows, bytes, milliseconds"],
+      count: ["Other:", "on stderr at the end: rows, bytes, milliseconds"],
+    },
+  },
   {
     long: "verbose",
     short: "v",
     on: {
       read: ["Other:", "on stderr: libbpf's and the verifier's log"],
+      count: ["Other:", "on stderr: libbpf's and the verifier's log"],
       check: ["Other:", "on stderr: libbpf's and the verifier's log"],
       pin: ["Other:", "on stderr: libbpf's and the verifier's log"],
     },

@@ -2,11 +2,13 @@
 /** The options of flags.ts for commander, and their values, understood or refused. */
 
 import { type CommandUnknownOpts, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { UsageError } from "../errors.ts";
 import { NAMES, type Names } from "../query/plan.ts";
 import { type Format, FORMATS } from "../query/request.ts";
 import { nearest } from "../query/where.ts";
 import { type FlagCommand, FLAGS, GROUPS } from "./flags.ts";
 import { ENGINES } from "./ddl.ts";
+import { COUNT_FORMATS, type CountFormat } from "./count.ts";
 import { REPORT_FORMATS, type ReportFormat } from "./report.ts";
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -49,7 +51,7 @@ interface RowOptions {
 export interface ReadOptions extends RowOptions {
   columns?: string[];
   files?: string | true;
-  format: Format;
+  format: Format | "folded";
   header: boolean;
   interval?: number;
   count?: number;
@@ -58,7 +60,22 @@ export interface ReadOptions extends RowOptions {
   names?: Names;
 }
 
+export interface CountOptions extends RowOptions {
+  by?: string[];
+  sum?: string[];
+  max?: string[];
+  min?: string[];
+  distinct?: string[];
+  top?: number;
+  groups?: number;
+  file?: string;
+  format?: CountFormat;
+  header: boolean;
+  stats?: true;
+}
+
 export interface CheckOptions extends RowOptions {
+  by?: string[];
   warn?: string;
   crit?: string;
   name?: string;
@@ -68,6 +85,7 @@ export interface CheckOptions extends RowOptions {
 
 export interface PinOptions extends RowOptions {
   columns?: string[];
+  output?: string;
   format: Format;
   list?: true;
 }
@@ -80,14 +98,33 @@ export interface SnapshotOptions {
 /** What {@linkcode Query} takes too. */
 export type FlameOptions = Pick<RowOptions, "where" | "comm" | "pid" | "tid">;
 
-const CHOICES = { format: FORMATS, report: REPORT_FORMATS, names: NAMES, engine: ENGINES };
+/** The format before a command's name, for commands that write rows. @throws {UsageError} they have no stacks to fold */
+export function rowFormat(program: CommandUnknownOpts): Format {
+  const { format } = program.opts() as unknown as ReadOptions;
+  if (format === "folded") throw new UsageError("folded is a format of stacks");
+  return format;
+}
+
+const READ_FORMATS = [...FORMATS, "folded"] as const;
+
+const CHOICES = {
+  format: FORMATS,
+  read: READ_FORMATS,
+  count: COUNT_FORMATS,
+  report: REPORT_FORMATS,
+  names: NAMES,
+  engine: ENGINES,
+};
 
 const PARSERS = {
   list: (text: string) => text.split(","),
   several: (text: string, before: string[] = []) => [...before, text],
+  lists: (text: string, before: string[] = []) => [...before, ...text.split(",")],
   positive,
   duration,
   format: oneOf(FORMATS),
+  read: oneOf(READ_FORMATS),
+  count: oneOf(COUNT_FORMATS),
   report: oneOf(REPORT_FORMATS),
   names: oneOf(NAMES),
   engine: oneOf(ENGINES),

@@ -27,8 +27,25 @@ export class Interrupted extends Error {
 /** Major numbers of terminals (Documentation/admin-guide/devices.txt): consoles, serial lines, pseudo terminals, hypervisors. */
 const TERMINALS = [4, 5, 136, 137, 138, 139, 140, 141, 142, 143, 166, 188, 204, 229];
 
+/** Where `--output` sends what would go to standard output: a file (outfile.ts). */
+export interface Redirection extends Output {
+  commit(): void;
+  abandon(): void;
+}
+
+let file: Redirection | undefined;
+
+/** Sends the output to a file from now on; `undefined`: to standard output. */
+export function redirect(to: Redirection | undefined): void {
+  file = to;
+}
+
+/** The file that `--output` names. */
+export const redirected = (): Redirection | undefined => file;
+
 /** Whether the descriptor is a terminal. Loading node:tty for the same answer takes 9 ms. */
 export function isTerminal(fd: number): boolean {
+  if (fd === 1 && file) return false;
   try {
     const status = fstatSync(fd);
     return status.isCharacterDevice() && TERMINALS.includes(status.rdev >> 8 & 0xfff);
@@ -96,11 +113,11 @@ function outputBy(put: (bytes: Uint8Array) => void): Output {
   };
 }
 
-/** Standard output by the library of `program`: a start does without node:fs. */
-export const outputOf = (program: Program): Output => outputBy((bytes) => program.write(1, bytes));
+/** The output by the library of `program`: a start does without node:fs. */
+export const outputOf = (program: Program): Output => file ?? outputBy((bytes) => program.write(1, bytes));
 
 /** Standard output by node:fs, where no program is loaded. */
-export const standardOutput: Output = outputBy((bytes) => {
+const writeOut = outputBy((bytes) => {
   if (isClosed()) throw Object.assign(new Error("closed"), { errno: -EBADF });
   for (let at = 0; at < bytes.length;) {
     try {
@@ -113,6 +130,9 @@ export const standardOutput: Output = outputBy((bytes) => {
     }
   }
 });
+
+/** The output where no program is loaded. */
+export const standardOutput: Output = { write: (bytes) => (file ?? writeOut).write(bytes) };
 
 /** Writes a line to standard error, safe for a terminal whatever words the line quotes. A closed standard error is no failure. */
 export function say(text: string): void {

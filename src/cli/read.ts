@@ -7,7 +7,7 @@ import type { Program } from "../native/program.ts";
 import type { Prepared } from "../query/prepared.ts";
 import type { Format, Request } from "../query/request.ts";
 import { chunks } from "../stream.ts";
-import { hasColours, outputOf, say, shownAs } from "./output.ts";
+import { hasColours, Interrupted, outputOf, redirected, say, shownAs } from "./output.ts";
 
 /** How to show it. */
 export interface Show {
@@ -58,6 +58,9 @@ export function read(libraries: Libraries, { request, header, summary }: Prepare
   const loaded = performance.now();
   if (show.constant) program.stamp({ t: new Date().toISOString(), ...show.constant });
   const output = outputOf(program);
+  // A signal must not leave the beginning of a file behind.
+  const isFile = redirected() !== undefined;
+  if (isFile) program.interrupts();
   if (header && show.header) {
     output.write(show.format === "text" && hasColours(1) ? `\x1b[1m${header.trimEnd()}\x1b[0m\n` : header);
   }
@@ -66,6 +69,8 @@ export function read(libraries: Libraries, { request, header, summary }: Prepare
   for (const chunk of chunks(program.walk, show.format)) {
     bytes += chunk.length;
     output.write(shown(chunk));
+    const signal = isFile ? program.wait(-1, 0, 0).signal : 0;
+    if (signal) throw new Interrupted(signal);
   }
   const walk = performance.now() - loaded;
   const progress = program.walk.progress();

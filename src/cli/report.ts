@@ -3,8 +3,9 @@
 
 import type { Query } from "../query/plan.ts";
 import { harmlessLine as line, hasColours } from "./output.ts";
+import { exposition, type Metric } from "./prom.ts";
 
-export const REPORT_FORMATS = ["nagios", "json", "tap", "junit"] as const;
+export const REPORT_FORMATS = ["nagios", "json", "tap", "junit", "prom"] as const;
 export type ReportFormat = typeof REPORT_FORMATS[number];
 
 /**
@@ -25,6 +26,8 @@ export interface Range {
 export interface Check {
   name: string;
   query: Query;
+  /** Columns: the check is about the worst of the groups that have them in common. */
+  by?: readonly string[] | undefined;
   warn?: Range | undefined;
   crit?: Range | undefined;
 }
@@ -33,8 +36,10 @@ export interface Check {
 export interface Outcome {
   check: Check;
   state: State;
-  /** Number of matching rows; `undefined` when the kernel could not be read. */
+  /** Number of matching rows, of the worst group where the check has columns; `undefined` when the kernel could not be read. */
   rows: number | undefined;
+  /** The cells of that group as JSON, each with a comma before it; none where no row matched. */
+  group?: string | undefined;
   /** One line for people. */
   text: string;
   /** Milliseconds to load and count; 0 when another check's count served. */
@@ -71,11 +76,12 @@ function nagios(outcomes: readonly Outcome[], state: State, file: boolean): stri
 }
 
 function json(outcomes: readonly Outcome[], state: State): string {
-  const lines = outcomes.map(({ check: { name, query, warn, crit }, state, rows, text }) =>
+  const lines = outcomes.map(({ check: { name, query, by, warn, crit }, state, rows, group, text }) =>
     JSON.stringify({
       name,
       table: query.table || null,
       where: query.where ?? null,
+      ...(by && { by: group === undefined ? null : JSON.parse(`{${group.slice(1)}}`) }),
       state,
       rows: rows ?? null,
       warn: warn?.text ?? null,
@@ -127,6 +133,23 @@ function junit(outcomes: readonly Outcome[]): string {
     `${cases.join("")}  </testsuite>\n</testsuites>\n`;
 }
 
+/** The checks as metrics: how many rows each has found, and its state. */
+export function checkMetrics(outcomes: readonly Outcome[]): Metric[] {
+  const samples = (valueOf: (outcome: Outcome) => number | undefined) =>
+    outcomes.flatMap((outcome) => {
+      const value = valueOf(outcome);
+      return value === undefined ? [] : { labels: [["check", outcome.check.name] as const], value: String(value) };
+    });
+  return [
+    { name: "task_iter_check_rows", help: "Rows that a check found; of the worst group.", samples: samples(({ rows }) => rows) },
+    {
+      name: "task_iter_check_status",
+      help: `State of a check: ${STATES.map((state, i) => `${i} ${state}`).join(", ")}.`,
+      samples: samples(({ state }) => STATES.indexOf(state)),
+    },
+  ];
+}
+
 /** The whole report. `file` says whether the checks come from a file. */
 export function report(outcomes: readonly Outcome[], state: State, format: ReportFormat, file: boolean): string {
   switch (format) {
@@ -138,6 +161,8 @@ export function report(outcomes: readonly Outcome[], state: State, format: Repor
       return tap(outcomes);
     case "junit":
       return junit(outcomes);
+    case "prom":
+      return exposition(checkMetrics(outcomes));
   }
 }
 

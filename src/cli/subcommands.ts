@@ -7,15 +7,17 @@ import type { Libraries } from "../native/load.ts";
 import type { Format } from "../query/request.ts";
 import { check } from "./check.ts";
 import { completions, SHELLS } from "./completions.ts";
+import { count } from "./count.ts";
 import { doctor } from "./doctor.ts";
 import { mapFor } from "./map.ts";
 import {
   addFlags,
   type CheckOptions,
+  type CountOptions,
   type FlameOptions,
   oneOf,
   type PinOptions,
-  type ReadOptions,
+  rowFormat,
   type SnapshotOptions,
 } from "./options.ts";
 import { standardOutput } from "./output.ts";
@@ -35,10 +37,26 @@ Examples:
   task-iter check --file checks.json --format junit > report.xml
 
 A file is a JSON array of objects with name, table, where, comm, pid, tid,
-map, netns, warn and crit; only table must be there.
+map, netns, by, warn and crit; only table must be there.
 
 Exit status: ${STATES.map((state, i) => `${i} ${state}`).join(", ")} (could not look).
 Of several the highest.`;
+
+const COUNT_HELP = `
+Rows are counted in the kernel while it walks the table; --sum, --max, --min
+and --distinct may be given several times. The groups come sorted, the largest
+first. With --top, the last row has the rest, so that the sums agree.
+
+Examples:
+  task-iter count files --by comm,type
+  task-iter count tasks --by uid --sum rss_kb --top 10
+  task-iter count tcp --by state --distinct remote_addr -f json
+  task-iter count stacks --by frames -f folded > stacks.folded
+  task-iter count --file metrics.json -o /var/lib/node_exporter/task-iter.prom
+
+A file is a JSON array of objects with name, table, by, sum, max, min, distinct,
+top, groups, where, comm, pid, tid, map and netns; only table must be there. An
+object with counts and checks, two such lists, makes the metrics of both.`;
 
 const PIN_HELP = `
 Examples:
@@ -66,6 +84,19 @@ const addCheck: Configure = (command, libraries) => {
     });
 };
 
+const addCount: Configure = (command, libraries) => {
+  const program = command.argument("[table]", "what to count").argument("[comm]", "an exact thread name");
+  addFlags(program as unknown as CommandUnknownOpts, "count");
+  program
+    .helpOption("-h, --help", "this help")
+    .addHelpText("after", COUNT_HELP)
+    .action((table, word, given) => {
+      const { comm, stats = false, verbose = false, ...options } = given as unknown as CountOptions;
+      if (word !== undefined && comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");
+      count(libraries, { ...options, table, comm: word ?? comm, stats, verbose });
+    });
+};
+
 const addPin: Configure = (command, libraries) => {
   const program = command.argument("[table]", "what to read").argument("[path]", "where, in a BPF file system");
   addFlags(program as unknown as CommandUnknownOpts, "pin");
@@ -73,7 +104,7 @@ const addPin: Configure = (command, libraries) => {
     .helpOption("-h, --help", "this help")
     .addHelpText("after", PIN_HELP)
     .action((table, path, given) => {
-      const { format, list, verbose = false, map: wanted, netns, ...query } = given as unknown as PinOptions;
+      const { format, list, output, verbose = false, map: wanted, netns, ...query } = given as unknown as PinOptions;
       if (netns !== undefined) {
         throw new UsageError("a pinned file shows the network namespace of the process that reads it: --netns cannot choose one");
       }
@@ -81,6 +112,7 @@ const addPin: Configure = (command, libraries) => {
         if (table !== undefined) throw new UsageError("--list shows all: give no table");
         return writeRows(["path", "query"], listPins(libraries), format);
       }
+      if (output !== undefined) throw new UsageError("--output is for pin --list: a pinned file is written by no one");
       if (table === undefined || path === undefined) throw new UsageError("pin needs a TABLE and a PATH, or --list");
       pin(libraries, { ...query, table, map: mapFor(libraries, table, wanted, verbose) }, path, format, verbose);
     });
@@ -102,7 +134,7 @@ const addDoctor: Configure = (command, libraries) => {
   addFlags(command as unknown as CommandUnknownOpts, "doctor");
   command.helpOption("-h, --help", "this help").addHelpText("after", DOCTOR_HELP).action((given) => {
     const { format } = given as { format?: Format };
-    doctor(libraries, format ?? (command.parent!.opts() as unknown as ReadOptions).format);
+    doctor(libraries, format ?? rowFormat(command.parent!));
   });
 };
 
@@ -180,6 +212,7 @@ const addCompletions: Configure = (command, _, everything) => {
 
 /** The commands besides reading a table and listing tables. */
 export const SUBCOMMANDS: readonly { name: string; description: string; configure: Configure }[] = [
+  { name: "count", description: "count rows by groups, in the kernel", configure: addCount },
   { name: "check", description: "count rows and compare with thresholds", configure: addCheck },
   { name: "pin", description: "make a query a file that any program reads", configure: addPin },
   { name: "unpin", description: "remove such a file", configure: addUnpin },

@@ -6,7 +6,7 @@ import type { Libraries } from "../native/load.ts";
 import type { Program } from "../native/program.ts";
 import { type Plan, plan, type Query } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
-import { Interrupted, isTerminal, type Output, outputOf, ReaderGone, say, shownAs } from "./output.ts";
+import { Interrupted, isTerminal, type Output, outputOf, ReaderGone, redirected, say, shownAs } from "./output.ts";
 import { load, type Show, stats } from "./read.ts";
 
 const NEWLINE = 10;
@@ -51,11 +51,11 @@ function deliver(output: Output, program: Program, bytes: Uint8Array, piece: num
   if (interrupted) throw new Interrupted(interrupted);
 }
 
-/** Sleeps until `time`, or until the reader has closed the pipe. */
+/** Sleeps until `time`, or until the reader has closed the pipe. A file has no reader. */
 function sleepUntil(program: Program, time: number): void {
   for (;;) {
     const left = time - performance.now();
-    const { state, signal } = program.wait(1, 0, Math.max(0, left));
+    const { state, signal } = program.wait(redirected() ? -1 : 1, 0, Math.max(0, left));
     if (signal) throw new Interrupted(signal);
     if (state === "gone") throw new ReaderGone();
     if (left <= 0) return;
@@ -114,7 +114,7 @@ function screen(bytes: Uint8Array, planned: Plan, show: Show, first: boolean): U
 }
 
 /**
- * Reads `query` every `show.interval` and writes each snapshot whole. A pass starts at a multiple of the interval after the
+ * Reads `query` every `show.interval` and writes each snapshot whole; each replaces the file of `--output`. A pass starts at a multiple of the interval after the
  * first pass; a multiple that falls into a slow pass is skipped.
  *
  * @throws {Interrupted} a signal came
@@ -130,6 +130,7 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   const status = fstatSync(1);
   const piece = status.isFile() || status.isCharacterDevice() && !isTerminal(1) ? Infinity : PIPE_BUF;
   const output = outputOf(program);
+  const file = redirected();
   const snapshot = new Snapshot();
   const shown = shownAs(show.format);
   const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
@@ -138,14 +139,17 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
       sleepUntil(program, loaded + tick * show.interval);
       const begun = performance.now();
       program.stamp({ t: new Date().toISOString(), ...show.constant });
-      snapshot.take(program, planned, show, show.header && (pass === 0 || show.format === "text"));
+      snapshot.take(program, planned, show, show.header && (pass === 0 || show.format === "text" || file !== undefined));
       const { bytes } = snapshot;
       total.walk += performance.now() - begun;
       total.bytes += bytes.length;
       const progress = program.walk.progress();
       total.rows += progress.rows;
       total.walked += progress.walked;
-      deliver(output, program, redraw ? screen(bytes, planned, show, pass === 0) : shown(bytes), piece);
+      if (file) {
+        file.write(bytes);
+        file.commit();
+      } else deliver(output, program, redraw ? screen(bytes, planned, show, pass === 0) : shown(bytes), piece);
       tick = Math.max(tick + 1, Math.ceil((performance.now() - loaded) / show.interval));
     }
   } finally {

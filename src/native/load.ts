@@ -57,7 +57,9 @@ export function load(libraries: Libraries, request: Request): Program {
     throw new TaskIterError(
       "configure",
       EOPNOTSUPP,
-      `kernel ${release()} cannot compare the symbols of ${request.compared} (Linux 5.13 or later): leave that column out of --where`,
+      `kernel ${release()} cannot compare the symbols of ${request.compared} (Linux 5.13 or later): leave that column out${
+        request.finish ? "" : " of --where"
+      }`,
     );
   }
   if (request.decode) {

@@ -9,6 +9,9 @@ export const STAMP_SIZE = 512;
 export const MAX_COLUMNS = 64;
 export const NAME_SIZE = 64;
 export const MAX_STATES = 4096;
+export const MAX_AGGREGATES = 6;
+export const GROUP_BYTES = 160;
+export const GROUP_REST = 1073741824;
 export const ACCEPT = 64;
 export const REJECT = 65;
 export const TEST_NEGATE = 1;
@@ -25,7 +28,13 @@ export const QUERY_STAMP = 2;
 export const QUERY_SHARED = 4;
 export const QUERY_PREPARE = 8;
 export const QUERY_FINISH = 16;
+export const QUERY_COUNT = 32;
 export const QUERY_NAMES = 256;
+export const AGGREGATE_SUM = 0;
+export const AGGREGATE_SUM_SIGNED = 1;
+export const AGGREGATE_MAX = 2;
+export const AGGREGATE_MIN = 3;
+export const AGGREGATE_DISTINCT = 4;
 export const MAX_STEPS = 2048;
 export const MAX_ENUMERATORS = 1024;
 export const MAX_LOOPS = 8;
@@ -46,8 +55,10 @@ export const STEP_IS_SIGNED = 1;
 export const STEP_DOUBLES = 2;
 /** struct test: its size and the offsets of its fields, in bytes. */
 export const test = { size: 24, lo: 0, hi: 8, offset: 16, length: 18, column: 20, flags: 21, next: 22 };
+/** struct aggregate: its size and the offsets of its fields, in bytes. */
+export const aggregate = { size: 2, column: 0, kind: 1 };
 /** struct query: its size and the offsets of its fields, in bytes. */
-export const query = { size: 4144, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, automaton_max: 544, nodes: 548, test: 552, pool: 2088 };
+export const query = { size: 4192, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, automaton_max: 544, nodes: 548, distinct_max: 552, aggregates: 556, noted: 560, hash_key: 568, aggregate: 584, test: 600, pool: 2136 };
 /** struct name: its size and the offsets of its fields, in bytes. */
 export const name = { size: 64, text: 0, length: 63 };
 /** struct step: its size and the offsets of its fields, in bytes. */

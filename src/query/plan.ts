@@ -4,7 +4,22 @@
 import { UsageError } from "../errors.ts";
 import { possibleCpus, possibleNodes } from "./cpus.ts";
 import { shapeOf } from "./elements.ts";
-import { MAX_COLUMNS, NAME_SIZE, QUERY_BLOCKS, QUERY_NAMES, QUERY_SHARED, QUERY_STAMP } from "./layout.gen.ts";
+import {
+  AGGREGATE_DISTINCT,
+  AGGREGATE_MAX,
+  AGGREGATE_MIN,
+  AGGREGATE_SUM,
+  AGGREGATE_SUM_SIGNED,
+  MAX_AGGREGATES,
+  MAX_COLUMNS,
+  NAME_SIZE,
+  QUERY_BLOCKS,
+  QUERY_COUNT,
+  QUERY_FINISH,
+  QUERY_NAMES,
+  QUERY_SHARED,
+  QUERY_STAMP,
+} from "./layout.gen.ts";
 import { attributeOf } from "./otel.ts";
 import { encode } from "./query.ts";
 import type { Format, Request } from "./request.ts";
@@ -33,7 +48,27 @@ export interface Query {
   map?: number | undefined;
   /** Other names of the columns, for jsonl: those of OpenTelemetry's semantic conventions. */
   names?: Names | undefined;
+  /** Count rows by groups in place of writing them. */
+  grouping?: Grouping | undefined;
 }
+
+/** What a count computes of a column's values in each group; absent values do not take part. */
+export const AGGREGATES = ["sum", "max", "min", "distinct"] as const;
+
+export interface Aggregate {
+  kind: typeof AGGREGATES[number];
+  column: string;
+}
+
+/** How rows are counted; the columns of the query are those that rows of a group have in common. */
+export interface Grouping {
+  aggregates: readonly Aggregate[];
+  /** How many entries the kernel keeps; a group has one, and one more for each {@linkcode GROUP_BYTES} of text. */
+  limit: number;
+}
+
+/** How many distinct values are kept for each entry of a grouping's limit. */
+const DISTINCT_PER_GROUP = 4;
 
 /** The tables that read one BPF map, each with the map types that its iterator accepts. */
 export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
@@ -47,6 +82,8 @@ export interface Plan {
   table: Table;
   /** The columns of a row, in order. */
   columns: Column[];
+  /** How rows are counted. */
+  grouping: Grouping | undefined;
   request: Request;
   /** The line before the rows of text and CSV; "" where there is none. */
   header: string;
@@ -120,6 +157,19 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
   return all(parts);
 }
 
+/** The aggregates as the program takes them. @throws {UsageError} too many, an unknown column, one that has no numbers */
+function aggregatesOf(table: Table, { aggregates }: Grouping): { column: number; kind: number }[] {
+  if (aggregates.length > MAX_AGGREGATES) throw new UsageError(`a count has at most ${MAX_AGGREGATES} aggregates`);
+  return aggregates.map(({ kind, column: name }) => {
+    const column = chooseColumns(table, [name])[0]!;
+    const { type } = table.columns[column]!;
+    if (kind === "distinct") return { column, kind: AGGREGATE_DISTINCT };
+    if (!isRight(table.columns[column]!)) throw new UsageError(`${table.name}: ${name} is not a number: ${kind} takes numbers`);
+    const sum = type === "signed" ? AGGREGATE_SUM_SIGNED : AGGREGATE_SUM;
+    return { column, kind: { sum, max: AGGREGATE_MAX, min: AGGREGATE_MIN }[kind] };
+  });
+}
+
 /**
  * Plans a query.
  *
@@ -162,14 +212,22 @@ export function plan(query: Query, format: Format, stamped = false, description?
   }
   const walksTasks = table.iterator.startsWith("task");
   const pid = walksTasks ? narrow("pid") : undefined;
-  const full = query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
+  const full = query.grouping !== undefined || query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
     [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full);
   const isPlain = columns.every(({ shown }) => shown);
+  const { grouping } = query;
+  const aggregates = grouping && aggregatesOf(table, grouping);
+  const tested = predicate?.tests.map(({ column }) => column) ?? [];
+  // A group is found by its text, and an aggregate reads values as a comparison does.
+  const compared = grouping ? [...tested, ...numbers, ...aggregates!.map(({ column }) => column)] : tested;
   const constant = {
     columns: numbers,
     long: columns.filter(({ type }) => type === "long" || type === "json").length,
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
-      (description === undefined ? 0 : QUERY_SHARED),
+      (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0),
+    groupsMax: grouping?.limit,
+    distinctMax: aggregates?.some(({ kind }) => kind === AGGREGATE_DISTINCT) ? grouping!.limit * DISTINCT_PER_GROUP : 0,
+    aggregates,
     description,
     ...(table.name === "elems" && { cpus: possibleCpus() }),
     ...(full && { cpus: possibleCpus(), nodes: possibleNodes() }),
@@ -177,6 +235,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
   return {
     table,
     columns,
+    grouping,
     header: format === "csv"
       ? columns.map(({ name }) => name).join(",") + "\n"
       : format === "text" && !blocks
@@ -187,10 +246,11 @@ export function plan(query: Query, format: Format, stamped = false, description?
       table: table.name,
       format,
       query: encode({ ...constant, predicate }),
-      compared: predicate?.tests.map(({ column }) => table.columns[column]!)
+      compared: compared.map((column) => table.columns[column]!)
         .find(({ type }) => type === "symbol" || type === "frames")?.name,
       plain: !predicate && isPlain,
       full,
+      finish: grouping !== undefined,
       fill: query.names || predicate?.states.length
         ? {
           ...(query.names && { names: namesOf(table) }),
@@ -198,7 +258,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
         }
         : undefined,
       pid,
-      narrowed: pid !== undefined && !query.names && predicate!.tests.length === 1 && isPlain
+      narrowed: !grouping && pid !== undefined && !query.names && predicate!.tests.length === 1 && isPlain
         ? encode({ ...constant, predicate: undefined })
         : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.

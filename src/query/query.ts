@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The constant query as bytes: `struct query` of bpf/engine/query.h. */
 
-import { POOL_SIZE, query as QUERY, QUERY_VERSION, test as TEST, TEST_PAIR } from "./layout.gen.ts";
+import { aggregate as AGGREGATE, POOL_SIZE, query as QUERY, QUERY_VERSION, test as TEST, TEST_PAIR } from "./layout.gen.ts";
 import type { Predicate } from "./where.ts";
 
 /** `QUERY_VERSION << 16 | sizeof(struct query)`, as `task_iter_version()` says it. */
@@ -24,7 +24,10 @@ export interface Plan {
   nodes?: number | undefined;
   /** Room of the maps `groups` and `owners`, in entries. */
   groupsMax?: number | undefined;
+  distinctMax?: number | undefined;
   ownersMax?: number | undefined;
+  /** What a count computes besides: columns and the kinds of bpf/engine/query.h. */
+  aggregates?: readonly { column: number; kind: number }[] | undefined;
   /** The query's description for `pin --list`, cut at the end of the pool. */
   description?: string | undefined;
 }
@@ -46,6 +49,17 @@ export function passes(columns: number[]): bigint[] {
   return masks;
 }
 
+function encodeAggregates(bytes: Uint8Array, view: DataView, aggregates: NonNullable<Plan["aggregates"]>): void {
+  let noted = 0n;
+  aggregates.forEach(({ column, kind }, i) => {
+    noted |= 1n << BigInt(column);
+    bytes.set([column, kind], QUERY.aggregate + i * AGGREGATE.size);
+  });
+  view.setUint32(QUERY.aggregates, aggregates.length, true);
+  view.setBigUint64(QUERY.noted, noted, true);
+  crypto.getRandomValues(bytes.subarray(QUERY.hash_key, QUERY.hash_key + 16));
+}
+
 export function encode(plan: Plan): Uint8Array {
   const bytes = new Uint8Array(QUERY.size);
   const view = new DataView(bytes.buffer);
@@ -57,6 +71,8 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.nodes, plan.nodes ?? 0, true);
   view.setUint32(QUERY.groups_max, plan.groupsMax ?? 0, true);
   view.setUint32(QUERY.owners_max, plan.ownersMax ?? 0, true);
+  view.setUint32(QUERY.distinct_max, plan.distinctMax ?? 0, true);
+  if (plan.aggregates) encodeAggregates(bytes, view, plan.aggregates);
   const predicate = plan.predicate;
   if (plan.description !== undefined) {
     const text = new TextEncoder().encode(DESCRIPTION + plan.description);
