@@ -48,7 +48,7 @@ function progressOf(query: Query): { walked: number; rows: number } {
 const table = (name: string): Table => tables.find((table) => table.name === name)!;
 
 const key = (row: CellRow, columns: readonly Column[]) =>
-  JSON.stringify(columns.map(({ name }) => typeof row[name] === "bigint" ? String(row[name]) : row[name]));
+  JSON.stringify(columns.map(({ name }) => row[name]), (_, cell) => typeof cell === "bigint" ? String(cell) : cell);
 
 /** A row whose strings are shown as they are: valid UTF-8, not cut. */
 const faithful = (row: CellRow) => !/\ufffd|\u2026"/.test(JSON.stringify(row, (_, cell) => typeof cell === "bigint" ? 0 : cell));
