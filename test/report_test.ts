@@ -4,7 +4,7 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { Browser } from "./browser.ts";
 import { Fixture, type Row, rows, run, taskIter, TemporaryFolder } from "./support.ts";
@@ -98,6 +98,13 @@ Deno.test("a report of this machine opens without an error, sorts, searches and 
   // Of the summary: the checks, and the card of memory, whose link leads to the process.
   equal(await page.locator("#card-checks tbody tr").count(), JSON.parse(readFileSync("docs/checks.json", "utf8")).length);
   ok(await page.locator("#card-memory tbody tr").count() > 0);
+  // Who holds most descriptors, with the limit that the process has.
+  const [holder, , open, limit] = await page.locator("#card-descriptors tbody tr").first().locator("td").allTextContents();
+  const number = (text: string | undefined) => Number(text?.replace(/\u202f/g, ""));
+  ok(number(open) > 0);
+  if (existsSync(`/proc/${holder}/limits`)) {
+    equal(number(limit), Number(/^Max open files +(\d+)/m.exec(readFileSync(`/proc/${holder}/limits`, "utf8"))![1]));
+  }
   const largest = await page.locator("#card-memory tbody a").first().textContent();
   await page.locator("#card-memory tbody a").first().click();
   await page.waitForSelector("#view-tasks .row");

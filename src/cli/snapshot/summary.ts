@@ -142,6 +142,9 @@ function ofFiles(tables: Tables): Card[] {
   const files = tables.get("files");
   if (!files) return [];
   const cell = (row: number, name: string) => files.cell(row, name);
+  const tasks = tables.get("tasks");
+  const limits = new Map<Cell, Cell>();
+  for (const row of rowsOf(tasks)) limits.set(tasks!.cell(row, "pid"), tasks!.cell(row, "nofile"));
   const comms = new Map<Cell, Cell>();
   for (const row of rowsOf(files)) comms.set(cell(row, "pid"), cell(row, "comm"));
   // Memory that was made without a name (memfd) is no file that somebody unlinked.
@@ -155,8 +158,8 @@ function ofFiles(tables: Tables): Card[] {
     card({
       id: "descriptors",
       title: "Descriptors",
-      columns: ["pid", "comm", "open"],
-      rows: counted(files, "pid").map(([pid, count]) => [pid, comms.get(pid) ?? null, count]),
+      columns: ["pid", "comm", "open", "limit"],
+      rows: counted(files, "pid").map(([pid, count]) => [pid, comms.get(pid) ?? null, count, limits.get(pid) ?? null]),
       link: { table: "files", search: "" },
       bars: 2,
     }),
