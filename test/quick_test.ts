@@ -15,7 +15,15 @@ Deno.test("a table with a format, columns, a predicate, a name and numbers of ta
     const { query, format, plan } = quick(words)!;
     return { query, format, isPrepared: plan !== undefined };
   };
-  const query = { table: "files", columns: undefined, where: undefined, comm: undefined, pid: undefined, tid: undefined };
+  const query = {
+    table: "files",
+    columns: undefined,
+    where: undefined,
+    comm: undefined,
+    pid: undefined,
+    tid: undefined,
+    container: undefined,
+  };
   equal(asked("files"), { query, format: "text", isPrepared: true });
   for (const words of [["-f", "json"], ["--format", "json"], ["--format=json"]]) {
     equal(asked("files", ...words), { query, format: "json", isPrepared: true });
@@ -27,6 +35,11 @@ Deno.test("a table with a format, columns, a predicate, a name and numbers of ta
   });
   equal(asked("files", "--comm=a b", "--pid", "17", "--tid=2147483647"), {
     query: { ...query, comm: "a b", pid: 17, tid: 2147483647 },
+    format: "text",
+    isPrepared: false,
+  });
+  equal(asked("tcp", "--container=4f8c2a0b9d1e", "--comm", "nginx"), {
+    query: { ...query, table: "tcp", comm: "nginx", container: "4f8c2a0b9d1e" },
     format: "text",
     isPrepared: false,
   });
@@ -83,6 +96,8 @@ Deno.test("options after the table, the short way, do what options before it do"
       ["stacks", "--comm", "longer-than-a-name"],
       ["routes", "--pid=1"],
       ["files", "--pid=1", "--tid", "2147483647", "-f", "csv"],
+      ["tasks", "--container", "none", "-f", "csv"],
+      ["slabs", "--container=web"],
     ]
   ) {
     equal(taskIter(table!, ...options), taskIter(...options, table!), options.join(" "));

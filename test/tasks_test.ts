@@ -11,7 +11,8 @@ import { cgroupRoot, executable, Fixture, type Row, rows, run } from "./support.
 const COLUMNS =
   "pid tid ppid uid state comm gid pgid sid nice prio policy cpu threads utime_ns stime_ns start_ns vsize_kb rss_kb " +
   "minflt majflt nvcsw nivcsw wchan cmdline exe cgroup_id cgroup pid_ns mnt_ns net_ns user_ns kthread oom_score_adj " +
-  "seccomp no_new_privs cap_eff loginuid fds nofile io_read_bytes io_write_bytes age_ns";
+  "seccomp no_new_privs cap_eff loginuid fds nofile io_read_bytes io_write_bytes age_ns " +
+  "container pod ns_pid cwd root";
 const PAGE_KB = Number(run("getconf", ["PAGESIZE"]).stdout) / 1024;
 const TICK_NS = 1e9 / Number(run("getconf", ["CLK_TCK"]).stdout);
 
@@ -87,6 +88,11 @@ function expected(pid: number, tid: number): Row {
     nofile: softLimit(pid),
     io_read_bytes: Number(/^read_bytes: (\d+)$/m.exec(proc(`${pid}/task/${tid}/io`))![1]),
     io_write_bytes: Number(/^write_bytes: (\d+)$/m.exec(proc(`${pid}/task/${tid}/io`))![1]),
+    container: null,
+    pod: null,
+    ns_pid: Number(status.NStgid!.split("\t").at(-1)),
+    cwd: readlinkSync(`/proc/${pid}/cwd`),
+    root: readlinkSync(`/proc/${pid}/root`),
   };
 }
 

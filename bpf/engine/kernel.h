@@ -17,6 +17,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s16 s16;
 typedef __s32 s32;
 typedef __s64 s64;
 
@@ -134,7 +135,7 @@ struct path {
 };
 
 struct fs_struct {
-	struct path root;
+	struct path root, pwd;
 };
 
 struct proc_ns_operations {
@@ -334,7 +335,17 @@ struct kernfs_node___6_14 {
 	struct kernfs_node *parent;
 };
 
+struct cgroup;
+
+/* The numbers that a kernel gives its subsystems. */
+enum cgroup_subsys_id {
+	cpu_cgrp_id,
+	memory_cgrp_id,
+	pids_cgrp_id,
+};
+
 struct cgroup_subsys_state {
+	struct cgroup *cgroup;
 	unsigned int flags;
 	u64 serial_nr;
 	struct cgroup_subsys_state *parent;
@@ -355,6 +366,7 @@ struct cgroup___6_18 {
 };
 
 struct css_set {
+	struct cgroup_subsys_state *subsys[1];
 	struct cgroup *dfl_cgrp;
 	struct list_head tasks, mg_tasks, dying_tasks;
 };

@@ -14,6 +14,7 @@
  *			nothing to escape; a LONG one is costly to get, or may fill the row
  *	TEXT NAME	short strings, as a struct text (row.h): a TEXT has nothing to escape; a NAME has at most 16 bytes
  *	SYMBOL		a kernel symbol, as a TOKEN
+ *	COSTLY_STR	a short string that takes long to get
  *	FRAMES		kernel addresses in frames[]; the expression gives their number
  *	NUMBERS		a list of numbers below 10^16 in listed[]; the expression gives their number
  *	BYTES		memory as hexadecimal digits, cut like a LONG string: the expression, of bytes.h, gives its address
@@ -56,7 +57,7 @@
  */
 #ifdef DESCRIBE
 #define DESCRIBE_WORD(number, word) [number, #word],
-#define DESCRIBE_COLUMN(name, shown, type, width, doc) [#name, shown, width, doc, OF_TYPE(DESCRIPTION, type)],
+#define DESCRIBE_COLUMN(name, shown, type, width, doc) [#name, shown, width, doc, OF_TYPE_(OF_TYPE(DESCRIPTION, type))],
 #define DESCRIBE_COL(name, type, width, expression, doc) DESCRIBE_COLUMN(name, 1, type, width, doc)
 #define DESCRIBE_MORE(name, type, width, expression, doc) DESCRIBE_COLUMN(name, 0, type, width, doc)
 #define TABLE(name, iterator, since, plural, doc)                            \
@@ -216,6 +217,7 @@ static __always_inline void put_word(const struct word *word)
 #define TYPE_TOKEN ("string", 0, COMPARE_STRING, 0, WRITE_TOKEN, 0, 0)
 #define TYPE_SYMBOL ("symbol", 1, COMPARE_STRING, 0, WRITE_TOKEN, 0, 0)
 #define TYPE_STR ("string", 0, COMPARE_STRING, 0, WRITE_STRING, 0, 0)
+#define TYPE_COSTLY_STR ("string", 1, COMPARE_STRING, 0, WRITE_STRING, 0, 0)
 #define TYPE_LONG ("long", 2, COMPARE_STRING, 0, WRITE_STRING, 0, 0)
 
 #define COMPARE_STRING(unused, name, expression)                             \
@@ -380,18 +382,21 @@ static __noinline s64 listed_to_source(u32 count)
 
 enum { WRITTEN_KEY, WRITTEN_VALUE, COMPARED_KEY, COMPARED_VALUE };
 
+/* A column that every program has, where the list of columns is one that says so of each. */
+#define TYPE_EVERY(type) TYPE_##type
+
 /* A column that only the full program has: in the others nothing asks for it, and its expression is not compiled. */
 #ifdef DESCRIBE
 #define TYPE_FULL(type) DESCRIBE_TUPLE(TYPE_##type)
 #define DESCRIBE_TUPLE(tuple) DESCRIBE_FULL tuple
 #define DESCRIBE_FULL(name, cost, compare, compare_with, write, write_with, ...) \
-	(name, cost, compare, compare_with, write, write_with, __VA_ARGS__, 1)
+	(name, cost, NOTHING, 0, NOTHING, 0, __VA_ARGS__, 1)
 #elif defined(FULL_QUERY)
 #define TYPE_FULL(type) TYPE_##type
 #else
 #define TYPE_FULL(type) ("", 0, NOTHING, 0, NOTHING, 0, 0)
-#define NOTHING(...)
 #endif
+#define NOTHING(...)
 
 /* --- the predicate --- */
 

@@ -17,7 +17,7 @@
 #define HAVE_D_PATH true
 #endif
 
-#ifdef BOUNDED_LOOPS
+#ifdef FULL_QUERY
 #include "walked_path.h"
 #else
 #define walked_path(file) (-1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * walked_path.h -- the path that bpf_d_path gives, for kernels before 5.12, which do not let an iterator call bpf_d_path
- * (fs/d_path.c)
+ * walked_path.h -- the path that bpf_d_path gives (fs/d_path.c): for kernels before 5.12, which do not let an iterator call
+ * bpf_d_path, and for directories that nothing keeps from being freed meanwhile
  */
 #ifndef TASK_ITER_WALKED_PATH_H
 #define TASK_ITER_WALKED_PATH_H
@@ -131,22 +131,16 @@ GLOBAL int way_without_tree(u64 address)
 	}
 }
 
-/* Writes the path of a struct file to source. Returns its length, or NO_STRING. */
-GLOBAL int walked_path(u64 address)
+/* Writes the path of a name in a mount to source, as seen from the reader's root. Returns its length, or NO_STRING. */
+GLOBAL int way_from_root(u64 entry, u64 mount)
 {
 	struct task_struct *reader = (void *)bpf_get_current_task();
-	struct file *file = (void *)address;
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct dentry *dentry = (void *)entry;
 	bool is_root = dentry == BPF_CORE_READ(dentry, d_parent);
 
 	way_length = way_depth = 0;
-	way_dentry = (u64)dentry;
-	way_mount = (u64)BPF_CORE_READ(file, f_path.mnt);
-	if (BPF_CORE_READ(dentry, d_op, d_dname) &&
-	    (!is_root || dentry != BPF_CORE_READ((struct vfsmount *)way_mount, mnt_root))) {
-		way_without_tree(address);
-		return way_length & SOURCE_MASK;
-	}
+	way_dentry = entry;
+	way_mount = mount;
 	way_root_dentry = (u64)BPF_CORE_READ(reader, fs, root.dentry);
 	way_root_mount = (u64)BPF_CORE_READ(reader, fs, root.mnt);
 	LOOP(2 * PATH_LEVELS, way_up);
@@ -159,6 +153,21 @@ GLOBAL int walked_path(u64 address)
 		WAY_LITERAL("/");
 	if (!is_root && !BPF_CORE_READ(dentry, d_hash.pprev))
 		WAY_LITERAL(" (deleted)");
+	return way_length & SOURCE_MASK;
+}
+
+/* The same for a struct file, which may be in no tree. */
+GLOBAL int walked_path(u64 address)
+{
+	struct file *file = (void *)address;
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct vfsmount *mount = BPF_CORE_READ(file, f_path.mnt);
+
+	if (!BPF_CORE_READ(dentry, d_op, d_dname) ||
+	    (dentry == BPF_CORE_READ(dentry, d_parent) && dentry == BPF_CORE_READ(mount, mnt_root)))
+		return way_from_root((u64)dentry, (u64)mount);
+	way_length = 0;
+	way_without_tree(address);
 	return way_length & SOURCE_MASK;
 }
 

@@ -43,7 +43,8 @@
 	MORE(bpf_id, FULL(U64), 6, ({ u32 id = bpf_id_of(file); id ? id : ABSENT; }), "ID of the BPF map, program, link or BTF behind an anonymous inode.") \
 	MORE(pidfd_pid, U64, 9, ({ struct pid *pid = pid_behind(file); pid ? NUMBER_OF(pid) : ABSENT; }), "Process (or thread) of a pidfd, 0 where it is outside the pid namespace; null once it has been reaped.") \
 	MORE(eventfd_count, FULL(U64), 13, is_anonymous(file, "[eventfd") ? BPF_CORE_READ((struct eventfd_ctx *)file->private_data, count) : ABSENT, "Counter of an eventfd.") \
-	MORE(tty, FULL(TOKEN), 8, tty_of(file), "Terminal, as ps names it (pts/0, ttyS0); ptm0 is the master of pts/0.")
+	MORE(tty, FULL(TOKEN), 8, tty_of(file), "Terminal, as ps names it (pts/0, ttyS0); ptm0 is the master of pts/0.") \
+	TASK_COLUMNS(MORE, task_uid)
 
 TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of every process.")
 

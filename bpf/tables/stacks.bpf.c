@@ -11,7 +11,8 @@
 	COL(frames, FRAMES, 40, DEPTH, "Kernel stack, innermost frame first: symbol+0xoffset/0xsize.") \
 	MORE(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
 	MORE(depth, COSTLY, 5, DEPTH, "Number of frames, at most 64.")          \
-	MORE(wchan, SYMBOL, 24, symbol_of(frame_at(DEPTH), SYMBOL_NAME), "Kernel function that the thread sleeps in.")
+	MORE(wchan, SYMBOL, 24, symbol_of(frame_at(DEPTH), SYMBOL_NAME), "Kernel function that the thread sleeps in.") \
+	TASK_COLUMNS(MORE, uid)
 
 TABLE(stacks, "task", "5.8", "task stacks", "Kernel stacks of all threads.")
 

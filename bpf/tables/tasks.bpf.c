@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tasks.bpf.c -- threads, one row each, as ps -eLf */
 #include "../engine/table.h"
-#include "../subjects/task.h"
-#include "../subjects/file.h"
 
 /*
  * The command line is in the process's own memory, which only a sleepable program can read (5.18). The light program is
@@ -18,15 +16,15 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 #define RCU_UNLOCK do { if (HAVE_RCU_LOCK) bpf_rcu_read_unlock(); } while (0)
 #endif
 
-#include "../subjects/cgroup.h"
+#include "../subjects/task.h"
 
 #define POLICIES(W) W(0, OTHER) W(1, FIFO) W(2, RR) W(3, BATCH) W(5, IDLE) W(6, DEADLINE) W(7, EXT)
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(pid, U64, 8, PID_OF(task), "Process ID.")                        \
 	COL(tid, U64, 8, TID_OF(task), "Thread ID.")                         \
-	COL(ppid, U64, 8, PPID_OF(task), "Process ID of the parent; 0 where it is outside the pid namespace.") \
-	COL(uid, U64, 6, BPF_CORE_READ(task, real_cred, euid.val), "Effective user ID.")    \
+	PPID_COLUMN(COL, EVERY)                                              \
+	UID_COLUMN(COL, EVERY, uid)                                          \
 	COL(state, ENUM(TASK_STATES), 5, state_of(task), "State, as ps shows it.") \
 	COL(comm, NAME, 16, comm_of(task), "Name of the thread.")             \
 	MORE(gid, U64, 6, BPF_CORE_READ(task, real_cred, egid.val), "Effective group ID.")  \
@@ -48,12 +46,12 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(nivcsw, U64, 9, task->nivcsw, "Involuntary context switches of the thread.") \
 	MORE(wchan, SYMBOL, 24, symbol_of(waits_in(task), SYMBOL_NAME), "Kernel function that the thread sleeps in.") \
 	MORE(cmdline, LONG, 40, cmdline_of(task), "Command line, blanks between its arguments, at most 4 KiB; Linux 5.18 or later.") \
-	MORE(exe, LONG, 32, exe_of(task), "Path of the executable file, as /proc/PID/exe.") \
+	EXE_COLUMN(MORE, EVERY)                                              \
 	MORE(cgroup_id, U64, 10, BPF_CORE_READ((struct kernfs_node *)node_of(task), id), "ID of its control group (v2), the inode number of its folder.") \
-	MORE(cgroup, LONG, 32, cgroup_path(node_of(task)), "Path of its control group (v2), as in /proc/PID/cgroup.") \
+	CGROUP_COLUMN(MORE, EVERY)                                           \
 	MORE(pid_ns, U64, 10, pid_ns_of(task), "Inode number of its pid namespace.") \
 	MORE(mnt_ns, U64, 10, mnt_ns_of(NSPROXY), "Inode number of its mount namespace.") \
-	MORE(net_ns, U64, 10, net_ns_of(NSPROXY), "Inode number of its network namespace.") \
+	NET_NS_COLUMN(MORE, EVERY)                                           \
 	MORE(user_ns, U64, 10, BPF_CORE_READ(task, real_cred, user_ns, ns.inum), "Inode number of its user namespace.") \
 	MORE(kthread, BOOL, 7, task->flags & PF_KTHREAD, "Whether it is a thread of the kernel.") \
 	MORE(oom_score_adj, S64, 13, BPF_CORE_READ(task, signal, oom_score_adj), "What is added to its score when memory runs out.") \
@@ -65,7 +63,10 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(nofile, U64, 8, ({ u64 limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur); limit == RLIM_INFINITY ? ABSENT : limit; }), "Soft limit of file descriptors; null without a limit.") \
 	MORE(io_read_bytes, U64, 13, HAS_IO ? io_of(task, OFFSET(struct task_struct, ioac.read_bytes)) : ABSENT, "Bytes that the thread had read from storage, as /proc/PID/task/TID/io; null where the kernel was built without.") \
 	MORE(io_write_bytes, U64, 14, HAS_IO ? io_of(task, OFFSET(struct task_struct, ioac.write_bytes)) : ABSENT, "Bytes that the thread had written to storage, likewise.") \
-	MORE(age_ns, U64, 16, bpf_ktime_get_boot_ns() - task->start_boottime, "Time since its start, also time asleep; with start_ns the time since boot.")
+	MORE(age_ns, U64, 16, bpf_ktime_get_boot_ns() - task->start_boottime, "Time since its start, also time asleep; with start_ns the time since boot.") \
+	CONTAINER_COLUMNS(MORE)                                              \
+	MORE(cwd, FULL(LONG), 32, directory_of(ADDRESS(task), 0), "Working directory, as /proc/PID/cwd.") \
+	MORE(root, FULL(LONG), 16, directory_of(ADDRESS(task), 1), "Root directory, as /proc/PID/root.")
 
 /* linux/seccomp.h */
 #define SECCOMP_MODES(W) W(0, DISABLED) W(1, STRICT) W(2, FILTER) W(3, DEAD)
@@ -75,20 +76,6 @@ TABLE(tasks, "task", "5.8", "tasks", "Threads of every process, and the kernel's
 DEFINE_WORDS(TASK_STATES);
 DEFINE_WORDS(POLICIES);
 DEFINE_WORDS(SECCOMP_MODES);
-
-enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
-
-#define PF_KTHREAD 0x00200000
-
-/* A kernel thread may borrow a process's memory, which is not its own. */
-static __always_inline struct mm_struct *mm_of(struct task_struct *task)
-{
-	return task->flags & PF_KTHREAD ? NULL : BPF_CORE_READ(task, mm);
-}
-
-/* When one of these is NULL, its fields read as 0, and the value is absent. */
-#define MM ({ struct mm_struct *mm_ = mm_of(task); if (!mm_) ABSENT; mm_; })
-#define NSPROXY ({ struct nsproxy *nsproxy_ = BPF_CORE_READ(task, nsproxy); if (!nsproxy_) ABSENT; nsproxy_; })
 
 static __always_inline u64 pages_kb(u64 pages)
 {
@@ -144,8 +131,8 @@ static __always_inline u64 waits_in(struct task_struct *task)
 }
 
 /*
- * This and node_of() are functions of their own, so that the kernel relocates their fields in one place: the kernel caches one
- * type name for each of 31 hashes, and a search for another name takes half a millisecond.
+ * This and node_of() of task.h are functions of their own, so that the kernel relocates their fields in one place: the kernel
+ * caches one type name for each of 31 hashes, and a search for another name takes half a millisecond.
  */
 static __noinline u32 pid_ns_of(struct task_struct *task)
 {
@@ -155,36 +142,9 @@ static __noinline u32 pid_ns_of(struct task_struct *task)
 	return BPF_CORE_READ(upid, ns, ns.inum);
 }
 
-static __noinline long exe_of(struct task_struct *task)
-{
-	struct mm_struct *mm;
-	struct file *file;
-	long length = NO_STRING;
-
-	if (!mm_of(task))
-		return NO_STRING;
-	RCU_LOCK;
-	mm = task->mm;
-	file = mm ? mm->exe_file : NULL;
-	if (file)
-		length = path_of(file);
-	RCU_UNLOCK;
-	return length;
-}
-
 static __always_inline u32 mnt_ns_of(struct nsproxy *nsproxy)
 {
 	return BPF_CORE_READ(nsproxy, mnt_ns, ns.inum);
-}
-
-static __always_inline u32 net_ns_of(struct nsproxy *nsproxy)
-{
-	return BPF_CORE_READ(nsproxy, net_ns, ns.inum);
-}
-
-static __noinline u64 node_of(struct task_struct *task)
-{
-	return (u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
 }
 
 #define HAS_SECCOMP bpf_core_field_exists(task->seccomp.mode)

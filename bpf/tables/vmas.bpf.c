@@ -19,7 +19,8 @@
 	COL(dev, TEXT, 7, file_device(file), "Device of the file system, major:minor.") \
 	COL(ino, U64, 10, file ? file->f_inode->i_ino : ABSENT, "Inode number of the file.") \
 	COL(path, LONG, 40, name_of(vma, file), "The file, or [heap], [stack], [vdso] and the like, as /proc/PID/maps shows it.") \
-	MORE(size_kb, U64, 10, vma->vm_end - vma->vm_start >> 10, "Size.")
+	MORE(size_kb, U64, 10, vma->vm_end - vma->vm_start >> 10, "Size.") \
+	TASK_COLUMNS(MORE, uid)
 
 TABLE(vmas, "task_vma", "5.12", "mappings", "Memory mappings of every process.")
 

@@ -207,6 +207,7 @@ export interface CheckOptions {
   by?: string[] | undefined;
   pid?: number | undefined;
   tid?: number | undefined;
+  container?: string | undefined;
   /** A map as it was typed: an ID or a name. */
   map?: string | undefined;
   netns?: string | undefined;
@@ -219,12 +220,12 @@ export interface CheckOptions {
 }
 
 function checksOf(libraries: Libraries, options: CheckOptions): Check[] {
-  const { table, comm, where, by, pid, tid, map, netns, warn, crit, name, file } = options;
+  const { table, comm, where, by, pid, tid, container, map, netns, warn, crit, name, file } = options;
   if (file === undefined) {
     if (table === undefined) throw new UsageError("check needs a TABLE, or --file with checks");
     const check = {
       name: name ?? table,
-      query: { table, comm, where, pid, tid, map: mapFor(libraries, table, map, options.verbose), netns },
+      query: { table, comm, where, pid, tid, container, map: mapFor(libraries, table, map, options.verbose), netns },
       by,
       warn: warn === undefined ? undefined : parseRange(warn),
       crit: crit === undefined ? undefined : parseRange(crit),
@@ -232,7 +233,7 @@ function checksOf(libraries: Libraries, options: CheckOptions): Check[] {
     planned(check);
     return [check];
   }
-  if ([table, comm, where, by, pid, tid, map, netns, warn, crit, name].some((given) => given !== undefined)) {
+  if ([table, comm, where, by, pid, tid, container, map, netns, warn, crit, name].some((given) => given !== undefined)) {
     throw new UsageError("--file has its own tables, expressions and ranges: give nothing beside it");
   }
   return parseFile(file, parseChecks);

@@ -81,8 +81,8 @@ function target(words: (string | undefined)[], files: string | true | undefined)
 
 /** The query of a plain read, but for the map. */
 export function queryOf(words: (string | undefined)[], options: ReadOptions): Query {
-  const { columns, where, pid, tid, netns, names } = options;
-  const query: Query = { ...target(words, options.files), columns, where, pid, tid, netns, ...names && { names } };
+  const { columns, where, pid, tid, container, netns, names } = options;
+  const query: Query = { ...target(words, options.files), columns, where, pid, tid, container, netns, ...names && { names } };
   if (options.comm === undefined) return query;
   if (query.comm !== undefined) throw new UsageError("COMM and --comm are the same: give one");
   return { ...query, comm: options.comm };

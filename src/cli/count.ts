@@ -279,7 +279,7 @@ function written(counted: Counted, format: CountFormat, header: boolean): string
 
 /** `task-iter count`. @throws see failure.ts */
 export function count(libraries: Libraries, options: CountOptions): void {
-  const { table, where, comm, pid, tid, netns, map, file, header, verbose, ...given } = options;
+  const { table, where, comm, pid, tid, container, netns, map, file, header, verbose, ...given } = options;
   const format = options.format ?? (file === undefined ? "text" : "prom");
   const isBare = format === "csv" || format === "prom" || format === "folded";
   const write = (text: string) => standardOutput.write(isBare && isTerminal(1) ? harmless(text) : text);
@@ -290,6 +290,7 @@ export function count(libraries: Libraries, options: CountOptions): void {
       comm,
       pid,
       tid,
+      container,
       netns,
       map,
       ...AGGREGATES.map((kind) => given[kind]),
@@ -304,7 +305,7 @@ export function count(libraries: Libraries, options: CountOptions): void {
     return write(metricsOfFile(libraries, file, options));
   }
   if (table === undefined) throw new UsageError("count needs a TABLE, or --file with counts");
-  const query: Query = { table, where, comm, pid, tid, netns };
+  const query: Query = { table, where, comm, pid, tid, container, netns };
   const counting = countingOf(query, given);
   if (
     format === "folded" && (table !== "stacks" || !given.by?.includes("frames") || counting.query.grouping!.aggregates.length > 0)

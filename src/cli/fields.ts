@@ -7,7 +7,7 @@ import type { Query } from "../query/plan.ts";
 import { nearest, WhereError } from "../query/where.ts";
 
 /** The keys that choose rows, in every such file. */
-export const QUERY_KEYS = ["table", "where", "comm", "pid", "tid", "map", "netns"] as const;
+export const QUERY_KEYS = ["table", "where", "comm", "pid", "tid", "container", "map", "netns"] as const;
 
 /** The values of one object. Every function throws a UsageError where the value has another type. */
 export class Fields<Key extends string> {
@@ -62,6 +62,7 @@ export function queryOf(fields: Fields<typeof QUERY_KEYS[number]>): Query {
     comm: fields.string("comm"),
     pid: fields.number("pid"),
     tid: fields.number("tid"),
+    container: fields.string("container"),
     map: fields.number("map"),
     netns: fields.string("netns"),
   };

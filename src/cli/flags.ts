@@ -146,6 +146,12 @@ export const FLAGS: readonly Flag[] = [
     on: { ...ofRows("rows of that thread"), flame: ["", "stacks of that thread"] },
   },
   {
+    long: "container",
+    value: "<id|name>",
+    quick: true,
+    on: ofRows("rows of tasks in that container: its ID, the beginning of its ID, or its name"),
+  },
+  {
     long: "map",
     value: "<id|name>",
     on: ofRows(

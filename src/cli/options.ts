@@ -43,6 +43,7 @@ interface RowOptions {
   comm?: string;
   pid?: number;
   tid?: number;
+  container?: string;
   map?: string;
   netns?: string;
   verbose?: true;

@@ -39,8 +39,8 @@ function requireBpffs(path: string): void {
 const quoted = (word: string) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /** The query in the words of a command line. */
-export function describe({ table, columns, where, comm, pid, tid, map }: Query, format: Format): string {
-  const options = { format, columns: columns?.join(","), where, comm, pid, tid, map };
+export function describe({ table, columns, where, comm, pid, tid, container, map }: Query, format: Format): string {
+  const options = { format, columns: columns?.join(","), where, comm, pid, tid, container, map };
   const words = Object.entries(options).filter(([, value]) => value !== undefined)
     .map(([name, value]) => `--${name}=${quoted(String(value))}`);
   return [table, ...words].join(" ");

@@ -37,7 +37,7 @@ Examples:
   task-iter check --file checks.json --format junit > report.xml
 
 A file is a JSON array of objects with name, table, where, comm, pid, tid,
-map, netns, by, warn and crit; only table must be there.
+container, map, netns, by, warn and crit; only table must be there.
 
 Exit status: ${STATES.map((state, i) => `${i} ${state}`).join(", ")} (could not look).
 Of several the highest.`;
@@ -55,8 +55,9 @@ Examples:
   task-iter count --file metrics.json -o /var/lib/node_exporter/task-iter.prom
 
 A file is a JSON array of objects with name, table, by, sum, max, min, distinct,
-top, groups, where, comm, pid, tid, map and netns; only table must be there. An
-object with counts and checks, two such lists, makes the metrics of both.`;
+top, groups, where, comm, pid, tid, container, map and netns; only table must
+be there. An object with counts and checks, two such lists, makes the metrics of
+both.`;
 
 const PIN_HELP = `
 Examples:

@@ -24,7 +24,7 @@ import { attributeOf } from "./otel.ts";
 import { encode } from "./query.ts";
 import type { Format, Request } from "./request.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
-import { all, compile, equals, type Expression, fixed, isFull, nearest, parse } from "./where.ts";
+import { all, columnsOf, compile, equals, type Expression, fixed, isFull, nearest, parse } from "./where.ts";
 
 /** Other names that columns may have. */
 export const NAMES = ["otel"] as const;
@@ -42,6 +42,8 @@ export interface Query {
   /** Process and thread, as the reader's pid namespace numbers them. */
   pid?: number | undefined;
   tid?: number | undefined;
+  /** A container: its ID or the beginning of its ID in hexadecimal digits, or its name. */
+  container?: string | undefined;
   /** The network namespace: a path, a process's ID or `all`; the current one otherwise. Adds the column to those by default. */
   netns?: string | undefined;
   /** A BPF map's ID, for tables that read one map's elements. */
@@ -153,6 +155,12 @@ function expressionOf(table: Table, query: Query): Expression | undefined {
     }
     parts.push(equals(table, column, String(value)));
   }
+  if (query.container !== undefined) {
+    if (!has("container")) throw new UsageError(`${table.name} has no column container: its rows belong to no task`);
+    // The column has an ID's first 12 digits; fewer of them are the beginning of an ID.
+    const isId = /^[0-9a-f]+$/.test(query.container);
+    parts.push(equals(table, "container", isId ? query.container.slice(0, 12) : query.container, isId));
+  }
   if (query.where !== undefined) parts.push(parse(query.where, table));
   return all(parts);
 }
@@ -212,11 +220,13 @@ export function plan(query: Query, format: Format, stamped = false, description?
   }
   const walksTasks = table.iterator.startsWith("task");
   const pid = walksTasks ? narrow("pid") : undefined;
-  const full = query.grouping !== undefined || query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
-    [...numbers, ...predicate?.tests.map(({ column }) => column) ?? []].some((number) => table.columns[number]!.full);
-  const isPlain = columns.every(({ shown }) => shown);
   const { grouping } = query;
   const aggregates = grouping && aggregatesOf(table, grouping);
+  const read = [...numbers, ...predicate ? columnsOf(predicate) : [], ...aggregates?.map(({ column }) => column) ?? []];
+  const used = read.map((number) => table.columns[number]!);
+  const full = query.grouping !== undefined || query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
+    used.some(({ full }) => full);
+  const isPlain = columns.every(({ shown }) => shown);
   const tested = predicate?.tests.map(({ column }) => column) ?? [];
   // A group is found by its text, and an aggregate reads values as a comparison does.
   const compared = grouping ? [...tested, ...numbers, ...aggregates!.map(({ column }) => column)] : tested;

@@ -93,6 +93,10 @@ export interface Predicate {
 /** A comparison that only the full program makes. */
 export const isFull = ({ tests }: Predicate): boolean => tests.some(({ flags }) => (flags & (TEST_PAIR | TEST_REGEX)) !== 0);
 
+/** The columns that a predicate reads. */
+export const columnsOf = ({ tests }: Predicate): number[] =>
+  tests.flatMap(({ column, flags, offset }) => flags & TEST_PAIR ? [column, offset] : [column]);
+
 let compileRegex: typeof import("./regex.ts").compileRegex | undefined;
 
 /** Loads what compiles regular expressions, which is large. Without it {@linkcode parse} takes none. */
@@ -599,12 +603,12 @@ export function parse(text: string, table: Table): Expression {
   return expression;
 }
 
-/** `column == value` as an expression, for the options that are shorthands. */
-export function equals(table: Table, column: string, value: string): Expression {
+/** `column == value`, or that a string begins with `value`, as an expression, for the options that are shorthands. */
+export function equals(table: Table, column: string, value: string, isPrefix = false): Expression {
   const number = table.columns.findIndex(({ name }) => name === column);
   const bytes = new TextEncoder().encode(value);
   if (isString(table.columns[number]!)) {
-    return { kind: "comparison", column: number, flags: TEST_START | TEST_END, lo: 0n, hi: 0n, bytes };
+    return { kind: "comparison", column: number, flags: isPrefix ? TEST_START : TEST_START | TEST_END, lo: 0n, hi: 0n, bytes };
   }
   return { kind: "comparison", column: number, flags: 0, lo: BigInt(value), hi: BigInt(value), bytes: NOTHING };
 }

@@ -3,6 +3,7 @@
 
 import { dlopen, ptr } from "bun:ffi";
 import fs from "node:fs";
+import { dirname } from "node:path";
 import type { Query } from "../../src/query/plan.ts";
 
 // deno-lint-ignore no-explicit-any
@@ -66,6 +67,54 @@ const POLICIES = ["OTHER", "FIFO", "RR", "BATCH", undefined, "IDLE", "DEADLINE",
 /** The fields of /proc/PID/stat from the third one on, the state; the one before it may hold anything. */
 const stat = (pid: number): string[] => words(text(`/proc/${pid}/stat`).replace(/^.*\) /s, ""));
 
+/** The namespace that a link of /proc names. */
+const namespace = (link: string): number => Number(/\d+/.exec(fs.readlinkSync(link))![0]);
+
+/** The columns that every table of tasks has; `uid` is `task_uid` where another uid is in the row. */
+function ofTask(row: Row, pid: number, uid = "uid"): void {
+  const facts = status(pid);
+  same(
+    [row.ppid, row[uid], row.exe, row.net_ns, row.ns_pid],
+    [
+      Number(facts.PPid),
+      Number(words(facts.Uid!)[1]),
+      fs.readlinkSync(`/proc/${pid}/exe`),
+      namespace(`/proc/${pid}/ns/net`),
+      Number(words(facts.NStgid!).at(-1)),
+    ],
+    `ppid, uid, exe, net_ns, ns_pid of ${pid}`,
+  );
+  const group = lines(`/proc/${pid}/cgroup`).find((line) => line.startsWith("0::"))?.slice(3);
+  if (group !== undefined) same(row.cgroup, group, "cgroup");
+}
+
+/** Control groups that runtimes would make for containers, with the container and the pod. */
+const ID = "4f8c2a0b9d1e7f63a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0abcd";
+const CONTAINERS = [
+  [`suite/docker-${ID}.scope/init.scope`, "4f8c2a0b9d1e", null],
+  [`suite/pod7d5f8a1c-3b2e-4c6d-9e0f-a1b2c3d4e5f6/${ID}`, "4f8c2a0b9d1e", "7d5f8a1c-3b2e-4c6d-9e0f-a1b2c3d4e5f6"],
+  ["suite/machine-my\\x2dweb.scope/payload", "my-web", null],
+  ["suite/lxc.payload.web", "web", null],
+] as const;
+
+/** Puts the process into such groups, one after the other. */
+function containers(read: Read, pid: number): void {
+  const root = lines("/proc/self/mounts").map((line) => words(line)).find((mount) => mount[2] === "cgroup2")?.[1];
+  if (root === undefined) return;
+  const named = () => read({ pid }).map(({ container, pod }) => [container, pod]);
+  for (const [path, container, pod] of CONTAINERS) {
+    fs.mkdirSync(`${root}/${path}`, { recursive: true });
+    try {
+      fs.writeFileSync(`${root}/${path}/cgroup.procs`, String(pid));
+      same(named(), [[container, pod]], path);
+    } finally {
+      fs.writeFileSync(`${root}/cgroup.procs`, String(pid));
+      for (let group: string = path; group !== "."; group = dirname(group)) fs.rmdirSync(`${root}/${group}`);
+    }
+  }
+  same(named(), [[null, null]], "the root group");
+}
+
 /** A path as /proc/PID/fd shows it, where all is UTF-8. */
 function descriptors(pid: number): [number, string][] {
   return fs.readdirSync(`/proc/${pid}/fd`).map(Number).toSorted((a, b) => a - b)
@@ -103,6 +152,7 @@ export const witnesses: Record<string, Witness> = {
       same(rows.map((row) => [row.pid, row.tid, row.frames]), [[pid, pid, frames]], `stack of ${pid}`);
       same(rows[0]!.depth, frames.length, "depth");
       same(rows[0]!.state, stat(pid)[0], "state");
+      ofTask(rows[0]!, pid);
     }
   },
   files(read, { kids }) {
@@ -110,6 +160,7 @@ export const witnesses: Record<string, Witness> = {
       const rows = read({ pid });
       same(rows.map((row) => [row.fd, row.path]), descriptors(pid), `descriptors of ${pid}`);
       for (const row of rows) {
+        ofTask(row, pid, "task_uid");
         const info = Object.fromEntries(lines(`/proc/${pid}/fdinfo/${row.fd}`).map((line) => words(line.replace(":", " "))));
         same([row.pos, row.flags], [Number(info.pos), parseInt(info.flags!, 8)], `position and flags of ${row.path}`);
         const { ino, size, uid, nlink } = fs.statSync(`/proc/${pid}/fd/${row.fd}`);
@@ -176,8 +227,10 @@ export const witnesses: Record<string, Witness> = {
       if (row!.cmdline !== null) same(row!.cmdline, argv, "cmdline");
       if (row!.exe !== null) same(row!.exe, fs.readlinkSync(`/proc/${pid}/exe`), "exe");
       for (const [column, file] of [["pid_ns", "pid"], ["mnt_ns", "mnt"], ["net_ns", "net"], ["user_ns", "user"]] as const) {
-        same(row![column], Number(/\d+/.exec(fs.readlinkSync(`/proc/${pid}/ns/${file}`))![0]), column);
+        same(row![column], namespace(`/proc/${pid}/ns/${file}`), column);
       }
+      ofTask(row!, pid);
+      same([row!.cwd, row!.root], ["cwd", "root"].map((name) => fs.readlinkSync(`/proc/${pid}/${name}`)), "cwd, root");
       same(row!.oom_score_adj, Number(text(`/proc/${pid}/oom_score_adj`)), "oom_score_adj");
       same(
         [row!.seccomp, row!.no_new_privs, row!.cap_eff],
@@ -205,6 +258,7 @@ export const witnesses: Record<string, Witness> = {
       const then = row!.start_ns + row!.age_ns;
       if (then > now + 1e7 || then < now - 60e9) throw new Error(`age_ns: ${row!.age_ns} since ${row!.start_ns}, now ${now}`);
     }
+    containers(read, kids[0]!.pid);
   },
   vmas(read, { kids }) {
     for (const { pid } of kids) {
@@ -218,6 +272,7 @@ export const witnesses: Record<string, Witness> = {
         }),
         `memory of ${pid}`,
       );
+      ofTask(rows[0]!, pid);
     }
   },
   tcp(read, around) {
