@@ -3,6 +3,7 @@
 #include "internal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <poll.h>
 #include <sched.h>
@@ -162,6 +163,38 @@ int task_iter_resume(struct task_iter *it)
 	return iter_create(it, STAGE_DUMP);
 }
 
+/* Deletes all that an earlier pass has left in a map. Hashes have this command since Linux 5.6. */
+static int empty(int map_fd)
+{
+	struct bpf_map_info map = {};
+	union bpf_attr attr = {};
+	__u32 at = 0, next, count = 4096;
+	int error = 0;
+	char *buffer;
+
+	attr.info.bpf_fd = map_fd;
+	attr.info.info_len = sizeof(map);
+	attr.info.info = (unsigned long)&map;
+	if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
+		return -errno;
+	buffer = malloc((map.key_size + map.value_size) * count);
+	if (!buffer)
+		return -ENOMEM;
+	for (int first = 1; !error; first = 0, at = next) {
+		memset(&attr, 0, sizeof(attr));
+		attr.batch.map_fd = map_fd;
+		attr.batch.in_batch = first ? 0 : (unsigned long)&at;
+		attr.batch.out_batch = (unsigned long)&next;
+		attr.batch.keys = (unsigned long)buffer;
+		attr.batch.values = (unsigned long)(buffer + map.key_size * count);
+		attr.batch.count = count;
+		if (sys_bpf(BPF_MAP_LOOKUP_AND_DELETE_BATCH, &attr) < 0)
+			error = -errno;
+	}
+	free(buffer);
+	return error == -ENOENT ? 0 : error;	/* the end of the map */
+}
+
 int task_iter_stage(struct task_iter *it, __u32 stage)
 {
 	union bpf_iter_link_info info = {};
@@ -174,6 +207,10 @@ int task_iter_stage(struct task_iter *it, __u32 stage)
 		error = attach(it, stage, stage == STAGE_FINISH ? &info : NULL);
 		if (error)
 			return error;
+	} else if (stage == STAGE_PREPARE && it->map_fd[OWNERS] >= 0) {
+		error = empty(it->map_fd[OWNERS]);
+		if (error)
+			return fail(it, "owners", -error);
 	}
 	return iter_create(it, stage);
 }
@@ -278,6 +315,13 @@ int task_iter_stamp(struct task_iter *it, const char *text)
 	it->progress->stamp_length = strlen(text);
 	memcpy(it->progress->stamp, text, strlen(text));
 	return 0;
+}
+
+int task_iter_lost(struct task_iter *it)
+{
+	if (!it || !it->progress)
+		return fail(it, "progress", EINVAL);
+	return it->progress->lost < INT_MAX ? it->progress->lost : INT_MAX;
 }
 
 int task_iter_progress(struct task_iter *it, __u64 out[2])

@@ -83,6 +83,9 @@ EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
 /* Writes the number of elements walked to out[0], and the number of rows to out[1]. */
 EXPORT int task_iter_progress(struct task_iter *it, __u64 out[2]);
 
+/* Returns how many entries the map `owners` had no room for in the last run of STAGE_PREPARE, which begins with an empty map. */
+EXPORT int task_iter_lost(struct task_iter *it);
+
 /* Pins the attached link as a file in a BPF file system. */
 EXPORT int task_iter_pin(struct task_iter *it, const char *path);
 

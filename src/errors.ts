@@ -13,6 +13,7 @@ export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const EFBIG = 27;
+export const ENOSPC = 28;
 export const EPIPE = 32;
 export const ENOSYS = 38;
 export const EOPNOTSUPP = 95;

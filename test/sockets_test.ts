@@ -9,18 +9,21 @@ import { plan, type Query } from "../src/query/plan.ts";
 import { chunks } from "../src/stream.ts";
 import { executable, Fixture, type Row, rows, run, taskIter, TemporaryFolder } from "./support.ts";
 
+/** Of a socket's owner (owners_test.ts) */
+const OWNER = "pid comm fd owners ppid task_uid exe cgroup container pod ns_pid";
+
 /** The contract: columns by default, and those that --columns adds. */
 const COLUMNS: Record<string, [string, string]> = {
   tcp: [
     "family state local_addr local_port remote_addr remote_port rx_queue tx_queue uid ino",
-    "netns cgroup_id retrans srtt_us snd_cwnd bytes_sent bytes_received backlog",
+    `netns cgroup_id retrans srtt_us snd_cwnd bytes_sent bytes_received backlog ${OWNER}`,
   ],
   udp: [
     "family state local_addr local_port remote_addr remote_port rx_queue tx_queue uid ino",
-    "netns cgroup_id drops",
+    `netns cgroup_id drops ${OWNER}`,
   ],
-  unix: ["type state path ino peer_ino uid", "rx_queue backlog netns"],
-  netlink: ["protocol portid groups rx_queue tx_queue drops ino", "netns"],
+  unix: ["type state path ino peer_ino uid", `rx_queue backlog netns ${OWNER}`],
+  netlink: ["protocol portid groups rx_queue tx_queue drops ino", `netns ${OWNER}`],
   routes: ["dst prefix_len gateway device metric flags", ""],
 };
 

@@ -2,6 +2,7 @@
 /* netlink.bpf.c -- netlink sockets, including the kernel's own */
 #include "../engine/table.h"
 #include "../subjects/socket.h"
+#include "../subjects/owners.h"
 
 /* include/uapi/linux/netlink.h */
 #define NETLINK_PROTOCOLS(W)                                                 \
@@ -17,11 +18,13 @@
 	COL(tx_queue, U64, 8, send_bytes(sk), "Memory in bytes of what is still to be sent.") \
 	COL(drops, U64, 8, drops_of(sk), "Messages dropped for want of room.") \
 	COL(ino, U64, 10, socket_ino(sk) ?: ABSENT, "Inode number of the socket.") \
-	MORE(netns, U64, 10, netns_of(&sk->__sk_common) ?: ABSENT, "Inode number of the network namespace.")
+	MORE(netns, U64, 10, netns_of(&sk->__sk_common) ?: ABSENT, "Inode number of the network namespace.") \
+	SOCKET_OWNER_COLUMNS(MORE)
 
 TABLE(netlink, "netlink", "5.8", "netlink sockets", "Netlink sockets.")
 
 DEFINE_WORDS(NETLINK_PROTOCOLS);
+DEFINE_OWNERS
 
 static __always_inline u64 groups_of(struct netlink_sock *netlink)
 {
@@ -43,6 +46,7 @@ int dump(struct bpf_iter__netlink *ctx)
 		return 0;
 	sk = &netlink->sk;
 	START_WALK(ctx);
+	FIND_OWNER(sk->sk_socket);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

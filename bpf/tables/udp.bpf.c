@@ -2,6 +2,7 @@
 /* udp.bpf.c -- UDP sockets */
 #include "../engine/table.h"
 #include "../subjects/socket.h"
+#include "../subjects/owners.h"
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(family, ENUM(FAMILIES), 6, common->skc_family, "Address family.") \
@@ -16,12 +17,14 @@
 	COL(ino, U64, 10, socket_ino(sk) ?: ABSENT, "Inode number of the socket.") \
 	MORE(netns, U64, 10, netns_of(common) ?: ABSENT, "Inode number of the network namespace.") \
 	MORE(cgroup_id, U64, 9, cgroup_of(sk) ?: ABSENT, "ID of the control group (version 2) that made it.") \
-	MORE(drops, U64, 8, drops_of(sk), "Datagrams dropped, for want of room or for a wrong checksum.")
+	MORE(drops, U64, 8, drops_of(sk), "Datagrams dropped, for want of room or for a wrong checksum.") \
+	SOCKET_OWNER_COLUMNS(MORE)
 
 TABLE(udp, "udp", "5.9", "UDP sockets", "UDP sockets.")
 
 DEFINE_WORDS(FAMILIES);
 DEFINE_WORDS(SOCKET_STATES);
+DEFINE_OWNERS
 
 /*
  * The kernel returns memory in batches: the bytes of forward_deficit, a part of receive_bytes(), have been read already. That
@@ -47,6 +50,7 @@ int dump(struct bpf_iter__udp *ctx)
 	sk = &udp->inet.sk;
 	common = &sk->__sk_common;
 	START_WALK(ctx);
+	FIND_OWNER(sk->sk_socket);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -2,31 +2,34 @@
 /* unix.bpf.c -- Unix domain sockets */
 #include "../engine/table.h"
 #include "../subjects/socket.h"
+#include "../subjects/owners.h"
 
 #define UNIX_TYPES(W) W(1, STREAM) W(2, DGRAM) W(5, SEQPACKET)
 
 #define COLUMNS(COL, MORE)                                                   \
 	COL(type, ENUM(UNIX_TYPES), 9, sk->sk_type, "Type of socket.")       \
 	COL(state, ENUM(SOCKET_STATES), 11, common->skc_state, "LISTEN, ESTABLISHED, or CLOSE when not connected.") \
-	COL(path, STR, 40, path_of(un), "Path it is bound to; an abstract name has @ for each NUL, the first one too.") \
+	COL(path, STR, 40, bound_path_of(un), "Path it is bound to; an abstract name has @ for each NUL, the first one too.") \
 	COL(ino, U64, 10, socket_ino(sk) ?: ABSENT, "Inode number of the socket; none before it is accepted.") \
 	COL(peer_ino, U64, 10, peer_ino_of(un) ?: ABSENT, "Inode number of the socket it is connected to.") \
 	COL(uid, U64, 6, ctx->uid, "User ID of the socket's owner.")         \
 	MORE(rx_queue, U64, 8, rx_queue_of(sk), "Bytes to be read, of a DGRAM socket those of the first message; of a listener, connections not accepted.") \
 	MORE(backlog, U64, 7, LISTENS ? sk->sk_max_ack_backlog : ABSENT, "Of a listener, how many connections may wait to be accepted.") \
-	MORE(netns, U64, 10, netns_of(common) ?: ABSENT, "Inode number of the network namespace.")
+	MORE(netns, U64, 10, netns_of(common) ?: ABSENT, "Inode number of the network namespace.") \
+	SOCKET_OWNER_COLUMNS(MORE)
 
 TABLE(unix, "unix", "5.15", "Unix sockets", "Unix domain sockets.")
 
 DEFINE_WORDS(UNIX_TYPES);
 DEFINE_WORDS(SOCKET_STATES);
+DEFINE_OWNERS
 
 #define LISTENS (sk->__sk_common.skc_state == STATE_LISTEN)
 #define FAMILY_SIZE 2	/* bytes of the family, which the length of a name includes */
 #define NAME_MAX 108
 
 /* Writes the name to source: a path without its NUL, or an abstract name with '@' for each NUL, as ss and /proc/net/unix do. */
-static __always_inline long path_of(struct unix_sock *un)
+static __always_inline long bound_path_of(struct unix_sock *un)
 {
 	struct unix_address *name = un->addr;
 	u32 length;
@@ -111,6 +114,7 @@ int dump(struct bpf_iter__unix *ctx)
 	FETCH(state, common->skc_state);
 	FETCH(path, un->addr->len);
 	START_WALK(ctx);
+	FIND_OWNER(sk->sk_socket);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -17,6 +17,7 @@ const isRare = (name: Name): boolean => {
     case "fill":
     case "interrupts":
     case "log":
+    case "lost":
     case "map_btf":
     case "pin":
     case "pinned":

@@ -27,6 +27,7 @@ export const functions = {
   fill: { parameters: ["handle", "u32", "bytes", "u32"], result: "i32" }, // variable, const void *bytes, size
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
   progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[2]
+  lost: { parameters: ["handle"], result: "i32" },
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path
   program_size: { parameters: ["handle"], result: "i32" },
   pinned: { parameters: ["bytes", "bytes", "u32"], result: "i32" }, // const char *path, char *out, size

@@ -2,7 +2,7 @@
 /** Passes over a table: the kernel's rows, read from one iterator after the other. */
 
 import { closeSync, openSync } from "node:fs";
-import { EAGAIN, EINTR, EINVAL, EOPNOTSUPP, EPERM, TaskIterError } from "../errors.ts";
+import { EAGAIN, EINTR, EINVAL, ENOSPC, EOPNOTSUPP, EPERM, TaskIterError } from "../errors.ts";
 import type { Request } from "../query/request.ts";
 import { everyNamespace, openNamespace } from "./netns.ts";
 import { check, type Handle, type Shim } from "./shim.ts";
@@ -98,7 +98,11 @@ export class Walk {
     return check(this.#shim, this.#handle, "iter_create", this.#shim.stage(this.#handle, stage));
   }
 
-  /** Runs the walk that comes before a pass. That walk writes nothing. */
+  /**
+   * Runs the walk that comes before a pass. That walk writes nothing.
+   *
+   * @throws {TaskIterError} its map had no room for all that it found: rows would lack what they should show
+   */
   #runPreparation(): void {
     const fd = this.#stage(STAGE_PREPARE);
     try {
@@ -106,6 +110,9 @@ export class Walk {
     } finally {
       this.#shim.close(fd);
     }
+    const lost = check(this.#shim, this.#handle, "read", this.#shim.lost(this.#handle));
+    if (lost === 0) return;
+    throw new TaskIterError("read", ENOSPC, `too many sockets for the map of their owners, by ${lost}: read again`);
   }
 
   /** Begins a pass over the table, and ends the current pass. (No generator: the first one takes 0.15 ms of a start.) */

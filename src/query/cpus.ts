@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The numbers of possible CPUs and NUMA nodes. */
+/** Sizes of the machine that a query needs to know. */
 
 import { existsSync, readFileSync } from "node:fs";
 
@@ -19,3 +19,12 @@ export function possibleNodes(): number {
 
 /** CPUs that are or may come online: an element of a per-CPU map has a value for each. */
 export const possibleCpus = (): number => countCpus(readFileSync("/sys/devices/system/cpu/possible", "utf8"));
+
+/**
+ * Entries that the map of sockets' owners needs: one for each socket, and a few for each process with sockets where paths or
+ * containers are asked for. No more sockets than open files have an owner; half as many again may be opened meanwhile.
+ */
+export function roomForOwners(): number {
+  const [files = 0] = readFileSync("/proc/sys/fs/file-nr", "utf8").split("\t").map(Number);
+  return 16_384 + Math.ceil(1.5 * files);
+}

@@ -2,7 +2,7 @@
 /** From what a user asks for to a request of the native side. */
 
 import { UsageError } from "../errors.ts";
-import { possibleCpus, possibleNodes } from "./cpus.ts";
+import { possibleCpus, possibleNodes, roomForOwners } from "./cpus.ts";
 import { shapeOf } from "./elements.ts";
 import {
   AGGREGATE_DISTINCT,
@@ -17,6 +17,7 @@ import {
   QUERY_COUNT,
   QUERY_FINISH,
   QUERY_NAMES,
+  QUERY_PREPARE,
   QUERY_SHARED,
   QUERY_STAMP,
 } from "./layout.gen.ts";
@@ -78,6 +79,11 @@ export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
   "sk-storage": ["sk_storage"],
   sockmap: ["sockmap", "sockhash"],
 };
+
+/** Columns of a socket that tell of its owner (SOCKET_OWNER_COLUMNS of bpf/subjects/owners.h). */
+const OF_OWNER: readonly string[] = [
+  ...["pid", "comm", "fd", "owners", "ppid", "task_uid", "exe", "cgroup", "container", "pod", "ns_pid"],
+];
 
 /** A request, and the text around its rows. */
 export interface Plan {
@@ -226,6 +232,11 @@ export function plan(query: Query, format: Format, stamped = false, description?
   const used = read.map((number) => table.columns[number]!);
   const full = query.grouping !== undefined || query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
     used.some(({ full }) => full);
+  const hasOwners = table.columns.some(({ name }) => name === "owners");
+  const prepare = hasOwners && used.some(({ name }) => OF_OWNER.includes(name));
+  if (prepare && description !== undefined) {
+    throw new UsageError("a pinned query cannot look up the owners of sockets: leave out their columns, or pin files");
+  }
   const isPlain = columns.every(({ shown }) => shown);
   const tested = predicate?.tests.map(({ column }) => column) ?? [];
   // A group is found by its text, and an aggregate reads values as a comparison does.
@@ -234,7 +245,9 @@ export function plan(query: Query, format: Format, stamped = false, description?
     columns: numbers,
     long: columns.filter(({ type }) => type === "long" || type === "json").length,
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
-      (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0),
+      (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0) |
+      (prepare ? QUERY_PREPARE : 0),
+    ...prepare && { ownersMax: roomForOwners(), ownerPid: narrow("pid") },
     groupsMax: grouping?.limit,
     distinctMax: aggregates?.some(({ kind }) => kind === AGGREGATE_DISTINCT) ? grouping!.limit * DISTINCT_PER_GROUP : 0,
     aggregates,
@@ -261,6 +274,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
       plain: !predicate && isPlain,
       full,
       finish: grouping !== undefined,
+      prepare,
       fill: query.names || predicate?.states.length
         ? {
           ...(query.names && { names: namesOf(table) }),

@@ -28,6 +28,8 @@ export interface Plan {
   ownersMax?: number | undefined;
   /** What a count computes besides: columns and the kinds of bpf/engine/query.h. */
   aggregates?: readonly { column: number; kind: number }[] | undefined;
+  /** The process to show of a socket's owners, if it is one. */
+  ownerPid?: number | undefined;
   /** The query's description for `pin --list`, cut at the end of the pool. */
   description?: string | undefined;
 }
@@ -73,6 +75,7 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.owners_max, plan.ownersMax ?? 0, true);
   view.setUint32(QUERY.distinct_max, plan.distinctMax ?? 0, true);
   if (plan.aggregates) encodeAggregates(bytes, view, plan.aggregates);
+  view.setUint32(QUERY.owner_pid, plan.ownerPid ?? 0, true);
   const predicate = plan.predicate;
   if (plan.description !== undefined) {
     const text = new TextEncoder().encode(DESCRIPTION + plan.description);

@@ -88,6 +88,13 @@ function ofTask(row: Row, pid: number, uid = "uid"): void {
   if (group !== undefined) same(row.cgroup, group, "cgroup");
 }
 
+/** The owner of a socket that only this process has. */
+function isOurs(row: Row | undefined, what: string): void {
+  same([row?.pid, row?.owners, row?.ns_pid, row?.comm], [process.pid, 1, process.pid, text("/proc/self/comm").trim()], what);
+  same(fs.readlinkSync(`/proc/self/fd/${row!.fd}`), `socket:[${row!.ino}]`, `descriptor of ${what}`);
+  same([row!.exe, row!.ppid, row!.task_uid], [fs.readlinkSync("/proc/self/exe"), process.ppid, 0], `exe, ppid, uid of ${what}`);
+}
+
 /** Control groups that runtimes would make for containers, with the container and the pod. */
 const ID = "4f8c2a0b9d1e7f63a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0abcd";
 const CONTAINERS = [
@@ -286,11 +293,13 @@ export const witnesses: Record<string, Witness> = {
       fields.map((field) => [around.port, Number(field[7]), Number(field[9]), "127.0.0.1"]),
       "listening socket",
     );
+    isOurs(read({ where: `state == LISTEN && local_port == ${around.port} && pid == ${process.pid}` })[0], "listening socket");
   },
   udp(read) {
     const expected = ["/proc/net/udp", "/proc/net/udp6"].filter((path) => fs.existsSync(path))
       .flatMap((path) => lines(path).slice(1).map(words)).map((field) => [port(field[1]!), Number(field[9])]);
     same(read().map((row) => [row.local_port, row.ino]).toSorted(), expected.toSorted(), "sockets");
+    isOurs(read({ pid: process.pid })[0], "the suite's socket");
   },
   unix(read, { socketPath }) {
     const expected = lines("/proc/net/unix").slice(1).map(words).filter((field) => field[7] === socketPath);
@@ -299,8 +308,19 @@ export const witnesses: Record<string, Witness> = {
       expected.map((field) => Number(field[6])),
       "sockets",
     );
+    isOurs(read({ where: `path == ${JSON.stringify(socketPath)}` })[0], "listening socket");
   },
   netlink(read) {
+    const [AF_NETLINK, SOCK_RAW] = [16, 3];
+    const descriptor = system().socket(AF_NETLINK, SOCK_RAW, 0);
+    // Gives it a port, without which no table has it.
+    system().connect(descriptor, new Uint8Array([AF_NETLINK, ...Array(11).fill(0)]), 12);
+    try {
+      isOurs(read({ where: `ino == ${fs.fstatSync(descriptor).ino}` })[0], "a netlink socket");
+      same(read({ where: "portid == 0 && pid != null" }).filter(({ ino }) => ino === 0), [], "owners of the kernel's sockets");
+    } finally {
+      fs.closeSync(descriptor);
+    }
     const expected = lines("/proc/net/netlink").slice(1).map(words).map((field) => [+field[2]!, Number(field[9])]);
     same(read().map((row) => [row.portid, row.ino]).toSorted(), expected.toSorted(), "sockets");
   },
