@@ -42,20 +42,6 @@ int dump(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-#elif defined(FLOOR_task_vma_look)	/* looks at each mapping: no other iterator leaves all of its elements untouched */
-
-unsigned long seen;
-
-SEC("iter/task_vma")
-int dump(struct bpf_iter__task_vma *ctx)
-{
-	struct vm_area_struct *vma = ctx->vma;
-
-	if (vma)
-		seen = vma->vm_start;
-	return 0;
-}
-
 #elif defined(FLOOR_netlink_rows)	/* writes zeroes: the kernel walks from the beginning for each buffer that is full */
 
 #define ROW 107		/* bytes of a row of JSON, as the load makes them */

@@ -3,7 +3,7 @@
  * measure.c -- the stop watch
  *
  *	measure run COMMAND [ARGUMENT ...]
- *		runs it with its output into /dev/null: {"ns":1,"kb":1,"status":0}, kb being its greatest resident set
+ *		runs it with its output into /dev/null: {"ns":1,"cpu_ns":1,"kb":1,"status":0}, kb being its greatest resident set
  *	measure cache FILE ...
  *		reads them anew into the page cache: a runtime starts up to a millisecond faster or slower by how its file came there
  *	measure walk ROUNDS LIBRARY (PROGRAM QUERY TARGET) ...
@@ -59,7 +59,9 @@ static int run(char **command)
 	if (error)
 		fail(command[0], strerror(error));
 	wait4(child, &status, 0, &usage);
-	printf("{\"ns\":%lld,\"kb\":%ld,\"status\":%d}\n", now(CLOCK_MONOTONIC) - start, usage.ru_maxrss,
+	printf("{\"ns\":%lld,\"cpu_ns\":%lld,\"kb\":%ld,\"status\":%d}\n", now(CLOCK_MONOTONIC) - start,
+	       (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ll +
+		       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ll, usage.ru_maxrss,
 	       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return 0;
 }
