@@ -352,6 +352,7 @@ async function tasks(): Promise<void> {
       filesCsv: { query: { table: "files", columns: withoutPath }, format: "csv" },
       pathJson: { query: { table: "files" } },
       tasks: { query: { table: "tasks" } },
+      count: { query: { table: "files", columns: ["comm", "type"], grouping: { limit: 65_536, aggregates: [] } } },
     }, 2 * ROUNDS);
     return [
       compared("stacks, walk, JSON", walks.stacksJson.ms, "walk that unwinds, prints nothing", walks.stack.ms, 0.7),
@@ -359,13 +360,19 @@ async function tasks(): Promise<void> {
       compared("files without path, walk, CSV", walks.filesCsv.ms, NOTHING, walks.files.ms, 1.4),
       compared("files, walk, JSON", walks.pathJson.ms, "walk with bpf_d_path, prints nothing", walks.path.ms, 1.4),
       compared("tasks, walk, JSON", walks.tasks.ms, NOTHING, walks.task.ms, 1.6),
+      compared("count files --by comm,type, walk", walks.count.ms, NOTHING, walks.files.ms, 1.3),
+      compared("count files --by comm,type, walk", walks.count.ms, "files without path, walk, JSON", walks.filesJson.ms, 1),
     ];
   });
 
   say("whole commands");
   await record(() => [against("stacks, whole command", ["stacks"], ["sh", "-c", "cat /proc/[0-9]*/task/*/stack"], 1 / 8)]);
   await record(() => [against("files, whole command", ["files"], ["lsfd"], 1 / 25, SLOW_ROUNDS)]);
-  if (!short) await record(() => [against("files, whole command", ["files"], ["lsof", "-n"], 1 / 150, SLOW_ROUNDS)]);
+  if (!short) {
+    await record(() => [against("files, whole command", ["files"], ["lsof", "-n"], 1 / 150, SLOW_ROUNDS)]);
+    const pipeline = has("lsof") ? ["sh", "-c", "lsof -n | awk '{ print $1, $5 }' | sort | uniq -c"] : ["lsof"];
+    await record(() => [against("count files --by comm,type", ["count", "files", "--by=comm,type"], pipeline, 1 / 100, 3)]);
+  }
   await record(() => [against("tasks, whole command", ["tasks"], ["ps", "-eLf"], 1 / 12)]);
 
   const where = (expression: string) => [executable, "files", "--format=json", "--where", expression];
@@ -388,13 +395,17 @@ async function tasks(): Promise<void> {
 }
 
 /** Rows and time of `files` where one program walks `descriptors` more than the system has. */
-async function many(processes: number, descriptors: number): Promise<{ rows: number; ms: number; mb: number }> {
+async function many(
+  processes: number,
+  descriptors: number,
+): Promise<{ rows: number; ms: number; mb: number; countMb: number }> {
   await using _load = await Load.start("files", processes, descriptors);
   const args = ["files", "-f", "json", "-c", "comm,pid,fd,type,mode"];
   const { stderr } = spawnSync(executable, [...args, "--stats"], { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" });
   const rows = Number(/^([0-9]+) rows/m.exec(stderr)?.[1]);
   const { it } = walk({ it: { query: { table: "files", columns: ["comm", "pid", "fd", "type", "mode"] } } }, 5);
-  return { rows, ms: it.ms, mb: runOnce([executable, ...args]).mb };
+  const count = runOnce([executable, "count", "files", "--by=comm,type", "-f", "json"]);
+  return { rows, ms: it.ms, mb: runOnce([executable, ...args]).mb, countMb: count.mb };
 }
 
 async function growth(): Promise<void> {
@@ -409,6 +420,7 @@ async function growth(): Promise<void> {
     rows: runs[0]!.rows,
     ms: median(runs.map(({ ms, rows }) => ms / rows)) * runs[0]!.rows,
     mb: median(runs.map(({ mb }) => mb)),
+    countMb: median(runs.map(({ countMb }) => countMb)),
   });
   const [small, large] = [middle(smalls), middle(larges)];
   const ratio = large.ms / small.ms / (large.rows / small.rows);
@@ -429,6 +441,15 @@ async function growth(): Promise<void> {
     result: `${large.mb < few ? "-" : "+"} ${Math.abs(large.mb - few).toFixed(1)} MB`,
     target: "+ 8 MB",
     share: (large.mb - few) / 8,
+  });
+  lines.push({
+    what: `count, memory, ${large.rows} rows`,
+    ours: `${large.countMb.toFixed(1)} MB`,
+    against: `${small.rows} rows`,
+    theirs: `${small.countMb.toFixed(1)} MB`,
+    result: `${large.countMb < small.countMb ? "-" : "+"} ${Math.abs(large.countMb - small.countMb).toFixed(1)} MB`,
+    target: "+ 1 MB",
+    share: large.countMb - small.countMb,
   });
 }
 
