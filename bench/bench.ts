@@ -325,8 +325,13 @@ async function largeTables(tables: string[]): Promise<void> {
 
 function tcpCommands(): Line[] {
   if (!has("ss")) return [skipped("tcp, whole command", "ss -tan", "ss is not on this machine")];
-  const { ours, ss } = race({ ours: [executable, "tcp", "--format=json"], ss: ["ss", "-tan"] });
-  return [compared("tcp, whole command", ours.ms, "ss -tan", ss.ms, 1 / 2)];
+  const tcp = [executable, "tcp", "--format=json"];
+  const owners = [...tcp, "--columns=state,local_addr,local_port,remote_addr,remote_port,pid,comm,fd"];
+  const { ours, ss, withOwners, ssp } = race({ ours: tcp, ss: ["ss", "-tan"], withOwners: owners, ssp: ["ss", "-tanp"] });
+  return [
+    compared("tcp, whole command", ours.ms, "ss -tan", ss.ms, 1 / 2),
+    compared("tcp with owners, whole command", withOwners.ms, "ss -tanp", ssp.ms, 1 / 6),
+  ];
 }
 
 /** A whole command of ours against another tool's. */
