@@ -25,6 +25,7 @@ export class OutputFile implements Output {
   readonly #target: string;
   #temporary: string | undefined;
   #fd = -1;
+  #committed = false;
 
   /** @throws {OutputError} there is something at `path` that is not a regular file */
   constructor(path: string) {
@@ -71,11 +72,14 @@ export class OutputFile implements Output {
 
   /** Puts what was written since the last call in the file's place. @throws {OutputError} the old file is still there */
   commit(): void {
+    // After the last snapshot of --interval nothing more was written, but no output at all is an empty file.
+    if (this.#committed && this.#fd < 0) return;
     this.#try(() => {
       this.#open();
       fsyncSync(this.#fd);
       renameSync(this.#temporary!, this.#target);
       this.#temporary = undefined;
+      this.#committed = true;
       this.abandon();
       const folder = openSync(paths().dirname(this.#target), "r");
       try {
