@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Archives in the executable. Programs that few queries need are there in one file for a table's formats: they have so much in common
- * that they take half the space.
+ * Archives in the executable. Programs that few queries need, and the plain ones of tables that are read less often, are there in one
+ * file for a table's formats: they have so much in common that they take half the space.
  */
 
 import { FORMATS } from "../query/request.ts";
+import { isOftenRead } from "./load.ts";
 
 /** The archive that has the file `name` of the build, and its place; `undefined` for a file of its own. */
 export function archived(name: string): { archive: string; index: number } | undefined {
   const table = name.indexOf(".");
   const format = name.indexOf(".", table + 1);
   const kind = name.slice(format + 1);
-  if (kind !== "full.light" && kind !== "bounded.bpf.o") return undefined;
+  if (kind !== "full.light" && kind !== "bounded.bpf.o" && (kind !== "plain.light" || isOftenRead(name.slice(0, table)))) {
+    return undefined;
+  }
   return {
     archive: `${name.slice(0, table)}.${kind}`,
     index: FORMATS.indexOf(name.slice(table + 1, format) as typeof FORMATS[number]),

@@ -29,12 +29,16 @@ export const programOf = ({ table, format, plain, narrowed, full }: Question): s
 /** The tables that are read most often, mostly as text and JSON. */
 const OFTEN_READ = ["stacks", "files", "tasks", "tcp"];
 
+export function isOftenRead(table: string): boolean {
+  for (const name of OFTEN_READ) if (name === table) return true; // no includes(): see docs/speed.md, first times
+  return false;
+}
+
 /** Whether the executable has the file as it is: to decompress the library and a program takes 0.5 ms of a start. */
 export function isStored(name: string): boolean {
   if (name === LIGHT) return true;
   if (!name.endsWith(".json.plain.light") && !name.endsWith(".text.plain.light")) return false;
-  for (const table of OFTEN_READ) if (name.startsWith(`${table}.`)) return true; // no some(): see docs/speed.md, first times
-  return false;
+  return isOftenRead(name.slice(0, name.indexOf(".")));
 }
 
 /**
