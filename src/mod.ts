@@ -3,13 +3,14 @@
  * task-iter as a library, for Deno, Node.js and Bun.
  *
  * ```ts
- * import { rows } from "./src/mod.ts";
+ * import { rows } from "task-iter";
  * for (const file of rows({ table: "files", where: "deleted == true" })) console.log(file.pid, file.path);
  * ```
  */
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { folder } from "./folder.ts";
 import { type Libraries, load } from "./native/load.ts";
 import type { Runtime } from "./native/shim.ts";
 import { plan, type Query } from "./query/plan.ts";
@@ -31,9 +32,7 @@ const runtime: Runtime = "Bun" in globalThis
   ? (await import("./native/deno.ts")).deno
   : (await import("./native/node.ts")).node;
 
-const folder = new URL(`../build/${process.arch === "arm64" ? "aarch64" : "x86_64"}/`, import.meta.url);
-
-/** The libraries and programs that the build left beside the sources. */
+/** The libraries and programs that the build has made. */
 export const libraries: Libraries = {
   open: (name) => runtime.open(fileURLToPath(new URL(name, folder))),
   program: (name) => readFileSync(new URL(name, folder)),

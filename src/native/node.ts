@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-import koffi from "koffi";
 import { functions, type Runtime, type Shim } from "./shim.ts";
+
+const { default: koffi } = await import("koffi").catch((cause) => {
+  throw new Error("on Node.js task-iter calls C functions by the package koffi: npm install koffi", { cause });
+});
 
 const types = { u32: "uint32", i32: "int32", bytes: "void *", handle: "void *", text: "const char *", void: "void" };
 
