@@ -25,7 +25,7 @@ function orUnavailable<T>(what: string, make: () => T): T {
 }
 
 /** The mirrors that this machine's apt uses: of the archive, and of security updates. */
-function mirrors(): { archive: string; security: string | undefined } {
+export function mirrors(): { archive: string; security: string | undefined } {
   const lines = execFileSync("apt-get", ["indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"], {
     encoding: "utf8",
   });
