@@ -11,9 +11,9 @@
 #define LAYOUT (QUERY_VERSION << 16 | (__u32)sizeof(struct query))
 
 /* The programs of an object, in the order of enum stage, and the maps whose size a query chooses. */
-#define STAGE_NAMES { "dump", "prepare", "finish" }
-enum { GROUPS, OWNERS, AUTOMATON, DISTINCT, SIZED_MAPS };
-#define SIZED_NAMES { "groups", "owners", "automaton", "distinct" }
+#define STAGE_NAMES { "dump", "prepare", "finish", "gone" }
+enum { GROUPS, OWNERS, AUTOMATON, DISTINCT, CHANGES, SIZED_MAPS };
+#define SIZED_NAMES { "groups", "owners", "automaton", "distinct", "changes" }
 
 /* The variables in .bss that task_iter_fill() writes, in the order of FILL_*; the automaton is a map. */
 #define FILL_NAMED { "", "shape", "names" }
@@ -25,7 +25,9 @@ struct place {
 /* How many entries the map has room for. */
 static inline __u32 max_entries(const struct query *query, int map)
 {
-	const __u32 sizes[SIZED_MAPS] = { query->groups_max, query->owners_max, query->automaton_max, query->distinct_max };
+	const __u32 sizes[SIZED_MAPS] = {
+		query->groups_max, query->owners_max, query->automaton_max, query->distinct_max, query->changes_max,
+	};
 
 	return sizes[map] ?: 1;
 }
@@ -33,7 +35,9 @@ static inline __u32 max_entries(const struct query *query, int map)
 /* Whether the query needs the program. */
 static inline int needs_stage(const struct query *query, int stage)
 {
-	return stage == STAGE_DUMP || query->flags & (stage == STAGE_PREPARE ? QUERY_PREPARE : QUERY_FINISH);
+	static const __u32 flags[STAGES] = { 0, QUERY_PREPARE, QUERY_FINISH, QUERY_CHANGES };
+
+	return stage == STAGE_DUMP || query->flags & flags[stage];
 }
 
 /*

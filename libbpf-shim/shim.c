@@ -203,8 +203,8 @@ int task_iter_stage(struct task_iter *it, __u32 stage)
 	if (!it || stage >= STAGES || it->prog_fd[stage] < 0)
 		return fail(it, "attach", EINVAL);
 	if (it->link_fd[stage] < 0) {
-		info.map.map_fd = it->map_fd[GROUPS];
-		error = attach(it, stage, stage == STAGE_FINISH ? &info : NULL);
+		info.map.map_fd = it->map_fd[stage == STAGE_GONE ? CHANGES : GROUPS];
+		error = attach(it, stage, stage == STAGE_PREPARE ? NULL : &info);
 		if (error)
 			return error;
 	} else if (stage == STAGE_PREPARE && it->map_fd[OWNERS] >= 0) {
@@ -312,6 +312,7 @@ int task_iter_stamp(struct task_iter *it, const char *text)
 {
 	if (!it || !it->progress || !text || strlen(text) >= STAMP_SIZE)
 		return fail(it, "stamp", EINVAL);
+	it->progress->pass++;
 	it->progress->stamp_length = strlen(text);
 	memcpy(it->progress->stamp, text, strlen(text));
 	return 0;
@@ -324,12 +325,13 @@ int task_iter_lost(struct task_iter *it)
 	return it->progress->lost < INT_MAX ? it->progress->lost : INT_MAX;
 }
 
-int task_iter_progress(struct task_iter *it, __u64 out[2])
+int task_iter_progress(struct task_iter *it, __u64 out[3])
 {
 	if (!it || !it->progress || !out)
 		return fail(it, "progress", EINVAL);
 	out[0] = it->progress->walked;
 	out[1] = it->progress->rows + it->progress->shown;
+	out[2] = it->progress->forgotten;
 	return 0;
 }
 

@@ -50,10 +50,10 @@ EXPORT int task_iter_resume(struct task_iter *it);
 
 /*
  * A full program's object may have more than the walk of its table, which is STAGE_DUMP: a walk that runs before a pass, and an
- * iterator over the object's map `groups` that runs after the pass. Returns a file descriptor as task_iter_create() does, and
+ * iterators over the object's maps `groups` and `changes` that run after the pass. Returns a file descriptor as task_iter_create() does, and
  * counting goes on; -EINVAL where the object has no such program.
  */
-enum { STAGE_DUMP, STAGE_PREPARE, STAGE_FINISH, STAGES };
+enum { STAGE_DUMP, STAGE_PREPARE, STAGE_FINISH, STAGE_GONE, STAGES };
 EXPORT int task_iter_stage(struct task_iter *it, __u32 stage);
 
 /* read(2) and close(2) for a descriptor of create: Deno's functions accept only descriptors that Deno opened. */
@@ -77,11 +77,11 @@ EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
 enum { FILL_AUTOMATON, FILL_SHAPE, FILL_NAMES, FILLS };
 EXPORT int task_iter_fill(struct task_iter *it, __u32 variable, const void *bytes, __u32 size);
 
-/* Sets the time in jsonl rows, and members that follow the time: JSON text of fewer than STAMP_SIZE bytes. */
+/* Begins the next pass, and sets the time in jsonl rows, and members that follow the time: JSON text of fewer than STAMP_SIZE bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
 
-/* Writes the number of elements walked to out[0], and the number of rows to out[1]. */
-EXPORT int task_iter_progress(struct task_iter *it, __u64 out[2]);
+/* Writes the number of elements walked to out[0], of rows to out[1], and of rows that the map `changes` had no room for to out[2]. */
+EXPORT int task_iter_progress(struct task_iter *it, __u64 out[3]);
 
 /* Returns how many entries the map `owners` had no room for in the last run of STAGE_PREPARE, which begins with an empty map. */
 EXPORT int task_iter_lost(struct task_iter *it);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Makes the files that are generated from bpf, with the C compiler: src/query/schema.gen.ts and README's table of tables from bpf/tables,
+ * Makes the files that are generated from bpf, with the C compiler: src/query/schema.gen.ts, rows.gen.ts and README's table of tables from bpf/tables,
  * src/query/layout.gen.ts from bpf/engine/query.h.
  */
 
@@ -12,7 +12,7 @@ const root = new URL("..", import.meta.url);
 /** asm/types.h, for a compiler that targets BPF. */
 const includes = [`-I/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`];
 
-type Description = [string, string, string, string, string, unknown[][]];
+type Description = [string, string, string, string, string, unknown[][], string[]];
 
 /**
  * The description of one table, which the preprocessor writes between two marks: JSON, with a number where each list ends.
@@ -31,14 +31,28 @@ function describe(file: string): Description {
   } catch (error) {
     throw new Error(`bpf/tables/${file}: TABLE and COLUMNS do not describe a table: ${(error as Error).message}`);
   }
-  const [name, iterator, since, plural, doc, columns] = description;
+  const [name, iterator, since, plural, doc, columns, identity] = description;
+  const stranger = identity.find((name) => !columns.some((column) => column[0] === name));
+  if (stranger !== undefined) throw new Error(`bpf/tables/${file}: ${stranger} of IDENTITY is not a column`);
   for (const column of columns) {
     column[1] = column[1] === 1; // C's true and false are macros
     // The words of an enum, and whether only the full program has the column.
     const words = Array.isArray(column[5]) ? column[5] : [];
     column.splice(5, 2, words, ...column[6] === 1 ? [true] : []);
   }
-  return [name, iterator, since, plural, doc, columns];
+  return [name, iterator, since, plural, doc, columns, identity];
+}
+
+/** The columns of a table whose expressions may say ABSENT, once their macros are expanded. */
+function absentColumns(file: string): Set<string> {
+  const flags = ["-E", "-P", "-DDESCRIBE", '-DFORMAT_HEADER="../formats/json.h"', "-DFORMAT_JSON", "--target=bpf", ...includes];
+  const source = `#include "${file}"
+#define EXPRESSION(name, type, width, expression, doc) EXPRESSION_OF #name expression EXPRESSION_END
+COLUMNS(EXPRESSION, EXPRESSION)`;
+  const cwd = new URL("bpf/tables/", root);
+  const text = execFileSync("clang-19", [...flags, "-x", "c", "-I.", "-"], { cwd, input: source, encoding: "utf8" });
+  const expressions = [...text.matchAll(/EXPRESSION_OF "(\w+)"([^]*?)EXPRESSION_END/g)];
+  return new Set(expressions.filter(([, , expression]) => /\babsent = (1|true)\b/.test(expression!)).map(([, name]) => name!));
 }
 
 const files = () => readdirSync(new URL("bpf/tables/", root)).filter((file) => file.endsWith(".bpf.c")).sort();
@@ -56,14 +70,63 @@ function schema(): string {
     `export type ColumnType = ${types.map((type) => JSON.stringify(type)).join(" | ")};`,
     "",
     "type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[], true?];",
-    "export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [",
+    "type Table = readonly [string, string, string, string, string, readonly string[], () => readonly Column[]];",
+    "export const generated: readonly Table[] = [",
   ];
-  for (const [name, iterator, since, plural, doc, columns] of descriptions) {
-    lines.push(`  [${[name, iterator, since, plural, doc].map((part) => JSON.stringify(part)).join(", ")}, () => [`);
+  for (const [name, iterator, since, plural, doc, columns, identity] of descriptions) {
+    lines.push(`  [${[name, iterator, since, plural, doc, identity].map((part) => JSON.stringify(part)).join(", ")}, () => [`);
     for (const column of columns) lines.push(`    ${JSON.stringify(column)},`);
     lines.push("  ]],");
   }
   return lines.join("\n") + "\n];\n";
+}
+
+/** The types of the tables' rows. A string may always be absent: its expression is a function that says so by its result. */
+function rowTypes(): string {
+  const lines = [
+    "// SPDX-License-Identifier: BSD-2-Clause",
+    "// Generated from bpf/tables by scripts/generate.ts.",
+    "// deno-fmt-ignore-file",
+    "",
+    "/** The rows of each table, with every column. */",
+    "export interface Rows {",
+  ];
+  const shown: string[] = [];
+  for (const file of files()) {
+    const [table, , , , , columns] = describe(file);
+    const absent = absentColumns(file);
+    lines.push(`  ${JSON.stringify(table)}: {`);
+    for (const [name, , , , type, words] of columns) {
+      const values: Record<string, string> = {
+        number: "number",
+        signed: "number",
+        boolean: "boolean",
+        frames: "string[]",
+        numbers: "number[]",
+        json: "unknown",
+      };
+      // A number that has no word is shown as a number.
+      const numbers = type === "enum"
+        ? (words as [number, string][]).map(([, word]) => JSON.stringify(word)).join(" | ") + " | number"
+        : "string";
+      const value = values[String(type)] ?? numbers;
+      const isString = ["string", "long", "symbol", "numbers"].includes(String(type));
+      lines.push(`    ${name}: ${value}${isString || absent.has(String(name)) ? " | null" : ""};`);
+    }
+    lines.push("  };");
+    const names = columns.filter((column) => column[1] === true).map(([name]) => JSON.stringify(name));
+    shown.push(`  ${JSON.stringify(table)}: ${names.join(" | ")};`);
+  }
+  return [
+    ...lines,
+    "}",
+    "",
+    "/** The columns that each table shows by default. */",
+    "export interface Shown {",
+    ...shown,
+    "}",
+    "",
+  ].join("\n");
 }
 
 /** The numbers that the C compiler computes for these expressions over bpf/engine/query.h. */
@@ -141,6 +204,7 @@ function generated(): [URL, string][] {
   return [
     [new URL("src/query/schema.gen.ts", root), schema()],
     [new URL("src/query/layout.gen.ts", root), layout()],
+    [new URL("src/query/rows.gen.ts", root), rowTypes()],
     [readme, between(readFileSync(readme, "utf8"), "tables", readmeTables())],
   ];
 }

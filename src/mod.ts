@@ -15,6 +15,7 @@ import { type Libraries, load } from "./native/load.ts";
 import type { Runtime } from "./native/shim.ts";
 import { plan, type Query } from "./query/plan.ts";
 import type { Format } from "./query/request.ts";
+import type { Rows, Shown } from "./query/rows.gen.ts";
 import { learnRegex } from "./query/where.ts";
 import { chunks } from "./stream.ts";
 
@@ -22,6 +23,7 @@ export { TaskIterError, UsageError } from "./errors.ts";
 export type { Query } from "./query/plan.ts";
 export { type Format, FORMATS } from "./query/request.ts";
 export { type Column, type ColumnType, type Table, tables } from "./query/schema.ts";
+export type { Rows } from "./query/rows.gen.ts";
 export { WhereError } from "./query/where.ts";
 
 await learnRegex();
@@ -44,6 +46,14 @@ export type Value = string | number | boolean | null | Value[] | { [member: stri
 /** A row: columns by name; an absent value is `null`. */
 export type Row = Record<string, Value>;
 
+/** The row of a query: its table's columns, all, those asked for or those shown by default. Of unknown words, any columns. */
+export type RowOf<Q> = Q extends { table: infer Name extends keyof Rows }
+  ? Q extends { columns: infer Names extends readonly string[] } ? string extends Names[number] ? Partial<Rows[Name]>
+    : "all" extends Names[number] ? Rows[Name]
+    : Pick<Rows[Name], Names[number] & keyof Rows[Name]>
+  : Pick<Rows[Name], Shown[Name] & keyof Rows[Name]>
+  : Row;
+
 /**
  * The rows of `query`, one by one.
  *
@@ -51,12 +61,46 @@ export type Row = Record<string, Value>;
  * @throws {WhereError} `query.where` is not in the language
  * @throws {TaskIterError} the kernel refused a step; `step` and `errno` say which and why
  */
-export function* rows(query: Query): Generator<Row, void, void> {
+export function* rows<const Q extends Query>(query: Q): Generator<RowOf<Q>, void, void> {
   const decoder = new TextDecoder();
   for (const chunk of bytes(query, "jsonl")) {
     for (const line of decoder.decode(chunk).split("\n")) {
       if (line) yield JSON.parse(line);
     }
+  }
+}
+
+/**
+ * A row that is new (`+`), changed (`~`) or gone (`-`) since the pass before. The columns of its table's identity are there too; of a row
+ * that is gone, only these have values.
+ */
+export type Change<R = Row> =
+  | R & { op: "+" | "~"; t: string }
+  | { [Name in keyof R]: R[Name] | null } & { op: "-"; t: string };
+
+/** Rows that {@linkcode changes} may remember. */
+const REMEMBERED = 262_144;
+
+/**
+ * Reads `query` again and again, and gives what each pass has changed; of the first pass, every row. The kernel decides what has
+ * changed, by the columns shown. `interval` is in milliseconds, from the start of one pass to the start of the next.
+ *
+ * @throws {Error} there are more rows than `remember`
+ * @throws as {@linkcode rows}
+ */
+export async function* changes<const Q extends Query>(
+  query: Q,
+  { interval, remember = REMEMBERED }: { interval: number; remember?: number },
+): AsyncGenerator<Change<RowOf<Q>>[], void, void> {
+  using program = load(libraries, plan({ ...query, changes: remember }, "jsonl", true).request);
+  const decoder = new TextDecoder();
+  for (let next = performance.now();; next += interval) {
+    program.stamp({ t: new Date().toISOString() });
+    let text = "";
+    for (const chunk of chunks(program.walk, "jsonl")) text += decoder.decode(chunk);
+    if (program.walk.lost > 0) throw new Error(`${query.table} has more rows than may be remembered: ${remember}`);
+    yield text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Change<RowOf<Q>>);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, next + interval - performance.now())));
   }
 }
 

@@ -65,7 +65,7 @@ static struct task_iter *loaded(const struct query *query)
 /* Every function of a handle at once: `result` is what all give that need more than the handle has. */
 static void check_all(struct task_iter *it, int result)
 {
-	__u64 counts[2];
+	__u64 counts[3];
 	char buffer[16];
 
 	CHECK(task_iter_attach(it, 0, 0, 0) == result);
@@ -94,7 +94,7 @@ static void orders(void)
 	unsigned char larger[sizeof(query) + 1] = {};
 	struct task_iter *it;
 	char stamp[STAMP_SIZE + 1], byte;
-	__u64 counts[2];
+	__u64 counts[3];
 	int fd;
 
 	CHECK(task_iter_version() == (QUERY_VERSION << 16 | sizeof(query)));
@@ -312,7 +312,7 @@ static uint64_t fuzz(uint64_t seed, double seconds)
 	int fds[OPEN], open_fds = 0, netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), result;
 	uint64_t calls = 0;
 	struct timespec start, now;
-	__u64 counts[2];
+	__u64 counts[3];
 	char *buffer;
 
 	state = seed | 1;

@@ -20,6 +20,7 @@ enum {
 	STAMP_SIZE = 512,
 	MAX_COLUMNS = 64,
 	NAME_SIZE = 64,
+	IDENTITY_BYTES = 256,	/* text of the columns by which a table's rows are told apart (changes.h) */
 	MAX_STATES = 4096,	/* of the automaton of a --where's regular expressions, 512 bytes each */
 	MAX_AGGREGATES = 6,
 	GROUP_BYTES = 160,	/* aggregates and text of a group in one entry of the map `groups` */
@@ -49,6 +50,7 @@ enum {
 	QUERY_PREPARE = 8,	/* the program `prepare` runs to its end before each pass */
 	QUERY_FINISH = 16,	/* the program `finish` runs over the map `groups` after each pass */
 	QUERY_COUNT = 32,	/* rows are not written but counted by groups (groups.h) */
+	QUERY_CHANGES = 64,	/* only rows that are new, changed or gone are written (changes.h) */
 	QUERY_NAMES = 256,	/* jsonl of a full program: names[] in place of the columns' own names */
 
 	/* aggregate.kind */
@@ -90,8 +92,11 @@ struct query {
 	__u32 distinct_max;	/* max_entries of the map `distinct`, in the same way */
 	__u32 aggregates;	/* number of aggregates */
 	__u64 noted;		/* columns that the aggregates read */
-	__u64 hash_key[2];	/* random: names cannot be chosen so that their groups have the same hash */
+	__u64 hash_key[2];	/* random: names cannot be chosen so that rows or groups have the same hash */
 	struct aggregate aggregate[8];	/* MAX_AGGREGATES of them are used */
+	__u32 changes_max;	/* max_entries of the map `changes`, in the same way */
+	__u64 identity;		/* columns of a row's identity, which come first */
+	__u64 identity_last;	/* the number of the last one of them */
 	struct test test[MAX_TESTS];
 	__u8 pool[POOL_SIZE + 8];	/* the tests' strings, and of a pinned query, its description (pin.c); 8 spare bytes: strings are read eight bytes at a time */
 };
@@ -162,6 +167,8 @@ struct progress {
 	char stamp[STAMP_SIZE];	/* JSON text of the snapshot's time, with its quotes; further members may follow */
 	__u64 stamp_length;
 	__u64 lost;		/* owners that the map had no room for */
+	__u64 pass;		/* number of the pass, from 1 on; user space counts */
+	__u64 forgotten;	/* rows for which `changes` had no room */
 };
 
 #endif

@@ -34,6 +34,22 @@
 #include "where.h"
 #include "symbol.h"
 #include "turn.h"
+#ifdef FULL_QUERY
+#include "changes.h"
+#define IS_CHANGES (query.flags & QUERY_CHANGES)
+#define begin_changes()                                                      \
+	do {                                                                 \
+		PUT_OP;                                                      \
+		cells_from = row_len;                                        \
+	} while (0)
+#else
+#define IS_CHANGES false
+#define begin_changes() do { } while (0)
+#define end_identity() do { } while (0)
+#define compare_row() 1
+#define remember_row() do { } while (0)
+#define DEFINE_GONE
+#endif
 
 #ifdef FULL_QUERY
 #include "groups.h"
@@ -52,7 +68,8 @@
 #endif
 
 /*
- * TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS. With -DDESCRIBE the preprocessor prints the table's
+ * TABLE(name, "iterator", "since", "plural", "doc"), after COLUMNS and IDENTITY(I), the columns by which --changes tells rows apart,
+ * whose values stay the same: I(pid) I(fd). With -DDESCRIBE the preprocessor prints the table's
  * description between two marks, where scripts/generate.ts cuts it out and makes src/query/schema.gen.ts of it.
  */
 #ifdef DESCRIBE
@@ -61,11 +78,13 @@
 #define DESCRIBE_COL(name, type, width, expression, doc) DESCRIBE_COLUMN(name, 1, type, width, doc)
 #define DESCRIBE_MORE(name, type, width, expression, doc) DESCRIBE_COLUMN(name, 0, type, width, doc)
 #define TABLE(name, iterator, since, plural, doc)                            \
-	DESCRIPTION_BEGIN [#name, iterator, since, plural, doc, [COLUMNS(DESCRIBE_COL, DESCRIBE_MORE) 0]] DESCRIPTION_END
+	DESCRIPTION_BEGIN [#name, iterator, since, plural, doc, [COLUMNS(DESCRIBE_COL, DESCRIBE_MORE) 0], [IDENTITY(DESCRIBE_IDENTITY) 0]] DESCRIPTION_END
+#define DESCRIBE_IDENTITY(name) #name,
 #else
 #define TABLE(name, iterator, since, plural, doc)                            \
 	enum { COLUMNS(COLUMN_NUMBER, COLUMN_NUMBER) };                      \
-	ASSERT_OWNER
+	ASSERT_OWNER                                                         \
+	DEFINE_GONE
 #endif
 
 /* The row's beginning is kept from one row to the next: the owner's columns have to be the first ones, without a gap (task.h). */
@@ -99,6 +118,7 @@ struct word {
 #define OF_TYPE(field, type) OF_TYPE_(TYPE_##field TYPE_##type)
 #define OF_TYPE_(...) __VA_ARGS__
 #define TYPE_DESCRIPTION(name, cost, compare, compare_with, write, write_with, ...) name, __VA_ARGS__
+#define TYPE_SCHEMA(name, ...) name
 #define TYPE_COST(name, cost, ...) cost
 #define TYPE_COMPARE(name, cost, compare, compare_with, ...) compare, compare_with
 #define TYPE_WRITE(name, cost, compare, compare_with, write, write_with, ...) write, write_with
@@ -492,7 +512,7 @@ GLOBAL int put_kept(void)
 	return 0;
 }
 
-#define BEGIN_KEPT bool same = (SAME) && kept_length && !(query.flags & (QUERY_SHARED | SHAPED))
+#define BEGIN_KEPT bool same = (SAME) && kept_length && !(query.flags & (QUERY_SHARED | QUERY_CHANGES | SHAPED))
 #define BEFORE_CELL(name)                                                    \
 	if (i == 0 && COLUMN_BIT(name) == (KEPT & -KEPT)) {                  \
 		if (same)                                                    \
@@ -519,7 +539,9 @@ GLOBAL int put_kept(void)
 		(void)absent;                                                \
 	}                                                                    \
 	AFTER_CELL(name)                                                     \
-	KEEP_CELL(name)
+	KEEP_CELL(name)                                                      \
+	if (IS_CHANGES && pass & COLUMN_BIT(name) && query.identity_last == COLUMN_##name) \
+		end_identity();
 
 #ifdef PLAIN_QUERY
 #define CELL_MORE(name, type, width, expression, doc)
@@ -552,6 +574,8 @@ u32 row_flushed;
 		row_flushed = 0;                                             \
 		BEGIN_KEPT;                                                  \
 		BEGIN;                                                       \
+		if (IS_CHANGES)                                              \
+			begin_changes();                                     \
 		_Pragma("clang loop unroll(disable)")                        \
 		for (u32 i = 0; i < MAX_PASSES; i++) {                       \
 			u64 pass = query.pass[i];                            \
@@ -563,7 +587,18 @@ u32 row_flushed;
 			add_to_group();                                      \
 			return 0;                                            \
 		}                                                            \
+		if (IS_CHANGES && !compare_row()) {                          \
+			progress.shown = 0;                                  \
+			return 0;                                            \
+		}                                                            \
 		ROW_END;                                                     \
+		if (IS_CHANGES) {                                            \
+			u32 row_size = row_len - ROW_FROM;                   \
+			ROW_OPEN;                                            \
+			if (row_size <= ROW_MASK && !bpf_seq_write(seq, row + ROW_FROM, row_size)) \
+				remember_row();                              \
+			break;                                               \
+		}                                                            \
 		FLUSH;                                                       \
 	} while (0)
 

@@ -13,10 +13,21 @@ static __always_inline u64 is_special(u64 word)
 
 static const u64 escapes[256] = EVERY_BYTE(CSV_ESCAPE);
 
+/* The snapshot's time, without the quotes of JSON. */
+static __noinline void put_time(void)
+{
+	u32 at = row_len;
+
+	for (u32 i = 0; i < CHUNK; i += 8)
+		WORD(ROW(at) + i) = WORD(progress.stamp + 1 + i);
+	row_len = at + ((progress.stamp_length - 2) & (CHUNK - 1));
+}
+
 #define ROW_BEGIN do { } while (0)
 #define ROW_OPEN do { } while (0)
 #define ROW_FROM 1	/* the first cell's comma */
 #define CELLS_FROM 0
+#define PUT_OP do { op_at = row_len + 1; LITERAL(",+,"); put_time(); } while (0)
 #define ROW_END LITERAL("\n")
 #define CELL_BEGIN(name, width) LITERAL(",")
 #define CELL_END(name, width) do { } while (0)

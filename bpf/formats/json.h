@@ -50,6 +50,7 @@ GLOBAL int put_stamp(void)
 #endif
 
 #define ROW_FROM 0
+#define PUT_OP do { op_at = row_len + 7; LITERAL(",\"op\":\"+\""); } while (0)
 
 #if defined(FULL_QUERY) && !defined(FORMAT_JSON)
 struct name names[MAX_COLUMNS];	/* user space fills them */

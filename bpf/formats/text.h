@@ -73,6 +73,7 @@ u64 row_shape;
 #define ROW_OPEN do { } while (0)
 #define ROW_FROM 1	/* the first cell's blank */
 #define CELLS_FROM 0
+#define PUT_OP do { op_at = row_len + 1; LITERAL(" +"); } while (0)
 #define ROW_END LITERAL("\n")
 #define CELL_BEGIN(name, width) do { NOTE_SHAPE(0); LITERAL(" "); cell_start = row_len; cell_narrow = 0; } while (0)
 #define CELL_END(name, width) do { if (query.last != COLUMN_##name) pad_after(width); } while (0)

@@ -209,7 +209,7 @@ static __always_inline bool is_owner(struct task_struct *task)
 {
 	u64 ids = (u64)task->tgid << 32 | task->pid, *comm = (u64 *)task->comm;
 
-	if (query.flags & (QUERY_SHARED | QUERY_STAMP | SHAPED))
+	if (query.flags & (QUERY_SHARED | QUERY_STAMP | QUERY_CHANGES | SHAPED))
 		return false;
 	if (owner == ADDRESS(task) && owner_ids == ids && owner_comm[0] == comm[0] && owner_comm[1] == comm[1])
 		return true;

@@ -17,6 +17,8 @@
 	MORE(populated, BOOL, 9, own_sets(cgroup) + cgroup->nr_populated_domain_children + cgroup->nr_populated_threaded_children, "Whether a process is in it or below it.") \
 	MORE(frozen, BOOL, 6, cgroup->flags & CGRP_FROZEN, "Whether it is frozen, and all below it.")
 
+#define IDENTITY(I) I(id)
+
 TABLE(cgroups, "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.")
 
 #define CGRP_FROZEN (1 << 3)

@@ -8,6 +8,8 @@
 	COL(name, STR, 16, string_of(dmabuf->name), "Name that user space gave it; none for most.") \
 	COL(exporter, STR, 16, string_of(dmabuf->exp_name), "Driver or heap that exports it.")
 
+#define IDENTITY(I) I(ino)
+
 TABLE(dmabufs, "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).")
 
 /* The helper fails for NULL, so a buffer without a name has no string. */

@@ -11,6 +11,8 @@
 	COL(key, ELEMENT(KEY), 16, KEY_BYTES(map, key), "Key as JSON, by the map's BTF; without BTF, two hexadecimal digits for each byte, cut where they would overfill the row.") \
 	COL(value, ELEMENT(VALUE), 32, VALUE_BYTES(map, value, values_of(map)), "Value, likewise; of a per-CPU map a list, one for each possible CPU, and digits joined by \";\".")
 
+#define IDENTITY(I) I(key)
+
 TABLE(elems, "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.")
 
 static __always_inline u32 values_of(struct bpf_map *map)

@@ -46,6 +46,8 @@
 	MORE(tty, FULL(TOKEN), 8, tty_of(file), "Terminal, as ps names it (pts/0, ttyS0); ptm0 is the master of pts/0.") \
 	TASK_COLUMNS(MORE, task_uid)
 
+#define IDENTITY(I) I(tid) I(fd)
+
 TABLE(files, "task_file", "5.8", "file descriptors", "Open file descriptors of every process.")
 
 DEFINE_WORDS(FILE_TYPES);

@@ -7,6 +7,8 @@
 	COL(type, TEXT, 4, type_of(ksym), "Type letter, as in /proc/kallsyms and nm: t or T is code.") \
 	COL(module, STR, 16, module_of(ksym), "Module that it is in (bpf: a program); none for the kernel itself.")
 
+#define IDENTITY(I) I(name) I(module)
+
 TABLE(ksyms, "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.")
 
 /*

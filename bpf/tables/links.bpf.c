@@ -36,6 +36,8 @@
 	MORE(hook, FULL(U64), 4, IS_NETFILTER ? hook_of(link, OFFSET(struct bpf_nf_link, hook_ops.hooknum)) : ABSENT, "Hook of a netfilter link (NF_INET_*).") \
 	MORE(priority, FULL(S64), 8, IS_NETFILTER ? (s32)hook_of(link, OFFSET(struct bpf_nf_link, hook_ops.priority)) : ABSENT, "Priority of a netfilter link.")
 
+#define IDENTITY(I) I(id)
+
 TABLE(links, "bpf_link", "5.19", "BPF links", "BPF links: what ties programs to where they run.")
 
 DEFINE_WORDS(LINK_TYPES);

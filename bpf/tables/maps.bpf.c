@@ -26,6 +26,8 @@
 	MORE(btf_id, U64, 6, map->btf->id ?: ABSENT, "ID of the BTF that describes its keys and values.") \
 	MORE(memory, FULL(COSTLY), 12, ({ s64 bytes = memory_of(map); bytes < 0 ? ABSENT : bytes; }), "Bytes of memory, memlock in its fdinfo. Since Linux 6.4 a type of map counts its own; null then but for arrays of any kind and hashes of any kind but hashes of maps.")
 
+#define IDENTITY(I) I(id)
+
 TABLE(maps, "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.")
 
 DEFINE_WORDS(MAP_TYPES);

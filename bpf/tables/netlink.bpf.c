@@ -21,6 +21,8 @@
 	MORE(netns, U64, 10, netns_of(&sk->__sk_common) ?: ABSENT, "Inode number of the network namespace.") \
 	SOCKET_OWNER_COLUMNS(MORE)
 
+#define IDENTITY(I) I(protocol) I(portid)
+
 TABLE(netlink, "netlink", "5.8", "netlink sockets", "Netlink sockets.")
 
 DEFINE_WORDS(NETLINK_PROTOCOLS);

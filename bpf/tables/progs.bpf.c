@@ -29,6 +29,8 @@
 	MORE(run_time_ns, FULL(COSTLY), 14, HAVE_PARTS ? (sum_stats(ADDRESS(prog)), run_time_ns) : ABSENT, "How long it has run meanwhile; Linux 5.19 or later.") \
 	MORE(map_ids, FULL(NUMBERS), 16, map_ids_of(aux), "IDs of the maps that it uses.")
 
+#define IDENTITY(I) I(id)
+
 TABLE(progs, "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.")
 
 DEFINE_WORDS(PROG_TYPES);

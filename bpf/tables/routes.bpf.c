@@ -11,6 +11,8 @@
 	COL(metric, U64, 10, route->fib6_metric, "Metric: among equal destinations, the lowest wins.") \
 	COL(flags, HEX, 10, flags_of(route), "Flags, as in /proc/net/ipv6_route (RTF_* bits).")
 
+#define IDENTITY(I) I(dst) I(prefix_len) I(gateway) I(device) I(metric)
+
 TABLE(routes, "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.")
 
 #define DIRECT(pointer, field) ((pointer)->field)

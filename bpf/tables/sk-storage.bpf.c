@@ -7,6 +7,8 @@
 	COL(ino, U64, 10, inode_of(sk) ?: ABSENT, "Inode number of the socket; none for one without a descriptor (not accepted yet, orphaned).") \
 	COL(value, BYTES, 32, VALUE_BYTES(map, value, 1), "Value, two hexadecimal digits for each byte; cut where it would overfill the row.")
 
+#define IDENTITY(I) I(ino)
+
 TABLE(sk-storage, "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.")
 
 /* As in socket.h, which would bring more functions than a light skeleton can hold. The inode follows the socket in memory. */

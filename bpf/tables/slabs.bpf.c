@@ -18,6 +18,8 @@
 	MORE(num_slabs, FULL(COSTLY), 9, (count_slabs(s), num_slabs), "Slabs, as in /proc/slabinfo, where all of them are active.") \
 	MORE(memory, FULL(COSTLY), 12, (count_slabs(s), num_slabs << (s->oo.x >> OO_SHIFT) << query.page_shift), "Bytes of memory that its slabs take.")
 
+#define IDENTITY(I) I(name)
+
 TABLE(slabs, "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab allocator.")
 
 /* The counts of the current cache, once they are known. */

@@ -17,6 +17,8 @@
 	COL(remote_port, U64, 11, is_inet(sk) ? remote_port_of(&sk->__sk_common) : ABSENT, "Remote port.") \
 	MORE(ino, U64, 10, socket_ino(sk) ?: ABSENT, "Inode number of the socket.")
 
+#define IDENTITY(I) I(key)
+
 TABLE(sockmap, "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).")
 
 DEFINE_WORDS(SOCKMAP_FAMILIES);

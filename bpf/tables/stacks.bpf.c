@@ -14,6 +14,8 @@
 	MORE(wchan, SYMBOL, 24, symbol_of(frame_at(DEPTH), SYMBOL_NAME), "Kernel function that the thread sleeps in.") \
 	TASK_COLUMNS(MORE, uid)
 
+#define IDENTITY(I) I(tid)
+
 TABLE(stacks, "task", "5.8", "task stacks", "Kernel stacks of all threads.")
 
 DEFINE_WORDS(TASK_STATES);

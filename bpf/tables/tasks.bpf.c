@@ -71,6 +71,8 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 /* linux/seccomp.h */
 #define SECCOMP_MODES(W) W(0, DISABLED) W(1, STRICT) W(2, FILTER) W(3, DEAD)
 
+#define IDENTITY(I) I(tid)
+
 TABLE(tasks, "task", "5.8", "tasks", "Threads of every process, and the kernel's.")
 
 DEFINE_WORDS(TASK_STATES);

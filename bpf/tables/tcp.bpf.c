@@ -25,6 +25,8 @@
 	MORE(backlog, U64, 7, tcp && LISTENS ? TCP_SOCK->sk_max_ack_backlog : ABSENT, "Of a listener, how many connections may wait to be accepted.") \
 	SOCKET_OWNER_COLUMNS(MORE)
 
+#define IDENTITY(I) I(local_addr) I(local_port) I(remote_addr) I(remote_port) I(ino)
+
 TABLE(tcp, "tcp", "5.9", "TCP sockets", "TCP sockets.")
 
 DEFINE_WORDS(FAMILIES);

@@ -20,6 +20,8 @@
 	MORE(drops, U64, 8, drops_of(sk), "Datagrams dropped, for want of room or for a wrong checksum.") \
 	SOCKET_OWNER_COLUMNS(MORE)
 
+#define IDENTITY(I) I(local_addr) I(local_port) I(remote_addr) I(remote_port) I(ino)
+
 TABLE(udp, "udp", "5.9", "UDP sockets", "UDP sockets.")
 
 DEFINE_WORDS(FAMILIES);

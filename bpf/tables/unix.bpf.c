@@ -18,6 +18,8 @@
 	MORE(netns, U64, 10, netns_of(common) ?: ABSENT, "Inode number of the network namespace.") \
 	SOCKET_OWNER_COLUMNS(MORE)
 
+#define IDENTITY(I) I(ino)
+
 TABLE(unix, "unix", "5.15", "Unix sockets", "Unix domain sockets.")
 
 DEFINE_WORDS(UNIX_TYPES);

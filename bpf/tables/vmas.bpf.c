@@ -22,6 +22,8 @@
 	MORE(size_kb, U64, 10, vma->vm_end - vma->vm_start >> 10, "Size.") \
 	TASK_COLUMNS(MORE, uid)
 
+#define IDENTITY(I) I(pid) I(start)
+
 TABLE(vmas, "task_vma", "5.12", "mappings", "Memory mappings of every process.")
 
 enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, VM_MAYSHARE = 0x80 };

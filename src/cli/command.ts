@@ -32,7 +32,8 @@ Examples:
   task-iter help where                  the language of --where, with examples
 
 With --interval, json is an array for each pass, the rows of jsonl begin with
-"t", the time, and text on a terminal is drawn in place.
+"t", the time, and text on a terminal is drawn in place. With --changes too,
+"op" is + for a row that is new, ~ changed, - gone (only what identifies it).
 
 Exit status: 0 done; 1 output or run-time failure; 2 wrong command line;
 3 the kernel cannot be asked.`;
@@ -137,6 +138,11 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
       const options = given as unknown as ReadOptions;
       const query = queryOf([table, comm], options);
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
+      if (options.changes && options.interval === undefined) throw new UsageError("--changes needs --interval");
+      if (options.changes && options.output !== undefined) {
+        throw new UsageError("--output keeps the last snapshot, and changes are none: write them by >> FILE");
+      }
+      if (options.changes) query.changes = options.remember;
       if (options.format === "folded") return foldedStacks(libraries, query, options);
       query.map = mapFor(libraries, query.table, options.map, options.verbose ?? false);
       const show = {

@@ -215,6 +215,14 @@ export const FLAGS: readonly Flag[] = [
     kind: "duration",
     on: { read: ["Output:", "read again every 500ms, 2s, 1m ..."] },
   },
+  { long: "changes", on: { read: ["Output:", "with --interval: only rows that are new, changed or gone"] } },
+  {
+    long: "remember",
+    value: "<n>",
+    kind: "positive",
+    initial: { read: "262144" },
+    on: { read: ["Output:", "rows that --changes may remember"] },
+  },
   { long: "count", value: "<n>", kind: "positive", on: { read: ["Output:", "how many times, with --interval"] } },
   {
     long: "host",

@@ -56,6 +56,8 @@ export interface ReadOptions extends RowOptions {
   header: boolean;
   interval?: number;
   count?: number;
+  changes?: true;
+  remember: number;
   stats?: true;
   host?: string | true;
   names?: Names;

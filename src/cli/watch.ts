@@ -4,6 +4,7 @@
 import { fstatSync } from "node:fs";
 import type { Libraries } from "../native/load.ts";
 import type { Program } from "../native/program.ts";
+import { IDENTITY_BYTES } from "../query/layout.gen.ts";
 import { type Plan, plan, type Query } from "../query/plan.ts";
 import { chunks } from "../stream.ts";
 import { Interrupted, isTerminal, type Output, outputOf, ReaderGone, redirected, say, shownAs } from "./output.ts";
@@ -114,8 +115,9 @@ function screen(bytes: Uint8Array, planned: Plan, show: Show, first: boolean): U
 }
 
 /**
- * Reads `query` every `show.interval` and writes each snapshot whole; each replaces the file of `--output`. A pass starts at a multiple of the interval after the
- * first pass; a multiple that falls into a slow pass is skipped.
+ * Reads `query` every `show.interval` and writes each snapshot whole; each replaces the file of `--output`. A pass starts at a
+ * multiple of the interval after the first pass; a multiple that falls into a slow pass is skipped. With `query.changes`, the first
+ * pass has every row, and later ones only those that are new, changed or gone.
  *
  * @throws {Interrupted} a signal came
  * @throws as {@linkcode read}
@@ -126,7 +128,8 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   using program = load(libraries, planned.request, show.verbose);
   const loaded = performance.now();
   program.interrupts();
-  const redraw = show.format === "text" && isTerminal(1) && process.env.TERM !== "dumb";
+  const changes = query.changes !== undefined;
+  const redraw = !changes && show.format === "text" && isTerminal(1) && process.env.TERM !== "dumb";
   const status = fstatSync(1);
   const piece = status.isFile() || status.isCharacterDevice() && !isTerminal(1) ? Infinity : PIPE_BUF;
   const output = outputOf(program);
@@ -139,13 +142,24 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
       sleepUntil(program, loaded + tick * show.interval);
       const begun = performance.now();
       program.stamp({ t: new Date().toISOString(), ...show.constant });
-      snapshot.take(program, planned, show, show.header && (pass === 0 || show.format === "text" || file !== undefined));
+      snapshot.take(
+        program,
+        planned,
+        show,
+        show.header && (pass === 0 || show.format === "text" && !changes || file !== undefined),
+      );
       const { bytes } = snapshot;
       total.walk += performance.now() - begun;
       total.bytes += bytes.length;
       const progress = program.walk.progress();
       total.rows += progress.rows;
       total.walked += progress.walked;
+      if (program.walk.lost > 0) {
+        throw new Error(
+          `cannot tell what has changed: ${planned.table.name} has more rows than may be remembered (${query.changes}; --remember), or a row ` +
+            `whose identity has more than ${IDENTITY_BYTES} bytes`,
+        );
+      }
       if (file) {
         file.write(bytes);
         file.commit();

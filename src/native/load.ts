@@ -62,7 +62,7 @@ export function load(libraries: Libraries, request: Request): Program {
       "configure",
       EOPNOTSUPP,
       `kernel ${release()} cannot compare the symbols of ${request.compared} (Linux 5.13 or later): leave that column out${
-        request.finish ? "" : " of --where"
+        request.finish || request.changes ? "" : " of --where"
       }`,
     );
   }

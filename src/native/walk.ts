@@ -17,15 +17,17 @@ const READ_SIZE = 31 * 1024;
 /** libbpf-shim/shim.h */
 const STAGE_PREPARE = 1;
 const STAGE_FINISH = 2;
+const STAGE_GONE = 3;
 
-/** The place of the iterator that ends a pass. It is not a path. */
+/** The places of the iterators that end a pass. They are not paths. */
 const FINISH = "";
+const GONE = "\0";
 
 /** The passes of one loaded and attached program. */
 export class Walk {
   readonly #shim: Shim;
   readonly #handle: Handle;
-  readonly #counts = new BigUint64Array(2);
+  readonly #counts = new BigUint64Array(3);
   /** Elements and rows of this pass in the places already read. */
   #past = { walked: 0, rows: 0 };
   /** Descriptor of the one network namespace to walk. */
@@ -33,6 +35,9 @@ export class Walk {
   readonly #everyNetns: boolean;
   readonly #prepare: boolean;
   readonly #finish: boolean;
+  readonly #changes: boolean;
+  /** Whether the iterator of GONE has written since it began. */
+  #wroteGone = false;
   /** The places of a pass, in order: files of network namespaces, or `undefined` for the current namespace; and FINISH. */
   #places: (string | undefined)[] = [];
   /** The index of the current place, and the descriptor of its rows. */
@@ -43,12 +48,13 @@ export class Walk {
   constructor(
     shim: Shim,
     handle: Handle,
-    { netns, prepare = false, finish = false }: Pick<Request, "netns" | "prepare" | "finish">,
+    { netns, prepare = false, finish = false, changes = false }: Pick<Request, "netns" | "prepare" | "finish" | "changes">,
   ) {
     this.#shim = shim;
     this.#handle = handle;
     this.#prepare = prepare;
     this.#finish = finish;
+    this.#changes = changes;
     this.#everyNetns = netns === "all";
     if (netns === undefined) return;
     const { fd, path } = openNamespace(netns);
@@ -76,6 +82,7 @@ export class Walk {
   #open(place: string | undefined): number {
     if (this.#prepare && this.#place === 0) this.#runPreparation();
     if (place === FINISH) return this.#stage(STAGE_FINISH);
+    if (place === GONE) return this.#stage(STAGE_GONE);
     if (place === undefined) {
       return this.#netns === undefined
         ? check(this.#shim, this.#handle, "iter_create", this.#shim.create(this.#handle))
@@ -121,6 +128,7 @@ export class Walk {
     this.#past = { walked: 0, rows: 0 };
     this.#places = this.#everyNetns ? everyNamespace() : [undefined];
     if (this.#finish) this.#places.push(FINISH);
+    if (this.#changes) this.#places.push(GONE);
     this.#place = 0;
   }
 
@@ -163,7 +171,23 @@ export class Walk {
       this.#rows = next;
       read = this.#read(next, buffer);
     }
-    return check(this.#shim, this.#handle, "read", read) || this.#leave();
+    check(this.#shim, this.#handle, "read", read);
+    if (this.#places[this.#place] === GONE) return this.#readGone(read);
+    return read || this.#leave();
+  }
+
+  /**
+   * The iterator of GONE removes what it writes from the map that it walks over, and may then miss others after a full buffer: so it
+   * walks again until it writes nothing.
+   */
+  #readGone(read: number): number {
+    if (read > 0) this.#wroteGone = true;
+    else if (this.#wroteGone) {
+      this.#wroteGone = false;
+      this.#shim.close(this.#rows);
+      this.#rows = -1;
+    } else this.#leave();
+    return read;
   }
 
   /** Goes on to the next place. */
@@ -187,10 +211,17 @@ export class Walk {
 
   /** The numbers of elements and rows of the last pass. */
   progress(): { walked: number; rows: number } {
-    // The iterator of FINISH walks no table: the counts are those of the place before.
-    if (this.#rows < 0 || this.#places[this.#place] === FINISH) return this.#past;
+    // The iterators of FINISH and GONE walk no table: the counts are those of the place before.
+    const place = this.#places[this.#place];
+    if (this.#rows < 0 || place === FINISH || place === GONE) return this.#past;
     this.#shim.progress(this.#handle, this.#counts);
     return { walked: this.#past.walked + Number(this.#counts[0]), rows: this.#past.rows + Number(this.#counts[1]) };
+  }
+
+  /** The number of rows in all passes that found no room in the kernel's memory of rows. */
+  get lost(): number {
+    this.#shim.progress(this.#handle, this.#counts);
+    return Number(this.#counts[2]);
   }
 
   /** Ends the pass, and closes the namespace. */

@@ -8,6 +8,7 @@ export const POOL_SIZE = 2048;
 export const STAMP_SIZE = 512;
 export const MAX_COLUMNS = 64;
 export const NAME_SIZE = 64;
+export const IDENTITY_BYTES = 256;
 export const MAX_STATES = 4096;
 export const MAX_AGGREGATES = 6;
 export const GROUP_BYTES = 160;
@@ -29,6 +30,7 @@ export const QUERY_SHARED = 4;
 export const QUERY_PREPARE = 8;
 export const QUERY_FINISH = 16;
 export const QUERY_COUNT = 32;
+export const QUERY_CHANGES = 64;
 export const QUERY_NAMES = 256;
 export const AGGREGATE_SUM = 0;
 export const AGGREGATE_SUM_SIGNED = 1;
@@ -58,7 +60,7 @@ export const test = { size: 24, lo: 0, hi: 8, offset: 16, length: 18, column: 20
 /** struct aggregate: its size and the offsets of its fields, in bytes. */
 export const aggregate = { size: 2, column: 0, kind: 1 };
 /** struct query: its size and the offsets of its fields, in bytes. */
-export const query = { size: 4200, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, automaton_max: 544, nodes: 548, owner_pid: 552, unused: 556, distinct_max: 560, aggregates: 564, noted: 568, hash_key: 576, aggregate: 592, test: 608, pool: 2144 };
+export const query = { size: 4224, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, automaton_max: 544, nodes: 548, owner_pid: 552, unused: 556, distinct_max: 560, aggregates: 564, noted: 568, hash_key: 576, aggregate: 592, changes_max: 608, identity: 616, identity_last: 624, test: 632, pool: 2168 };
 /** struct name: its size and the offsets of its fields, in bytes. */
 export const name = { size: 64, text: 0, length: 63 };
 /** struct step: its size and the offsets of its fields, in bytes. */
@@ -68,4 +70,4 @@ export const enumerator = { size: 16, value: 0, text: 8, length: 12 };
 /** struct shape: its size and the offsets of its fields, in bytes. */
 export const shape = { size: 90640, first: 0, step: 16, enumerator: 40976, texts: 57360 };
 /** struct progress: its size and the offsets of its fields, in bytes. */
-export const progress = { size: 560, seq_num: 0, walked: 8, rows: 16, shown: 24, stamp: 32, stamp_length: 544, lost: 552 };
+export const progress = { size: 576, seq_num: 0, walked: 8, rows: 16, shown: 24, stamp: 32, stamp_length: 544, lost: 552, pass: 560, forgotten: 568 };

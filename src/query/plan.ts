@@ -14,6 +14,7 @@ import {
   MAX_COLUMNS,
   NAME_SIZE,
   QUERY_BLOCKS,
+  QUERY_CHANGES,
   QUERY_COUNT,
   QUERY_FINISH,
   QUERY_NAMES,
@@ -49,6 +50,8 @@ export interface Query {
   netns?: string | undefined;
   /** A BPF map's ID, for tables that read one map's elements. */
   map?: number | undefined;
+  /** Only rows that are new, changed or gone since the pass before; how many rows the kernel may remember. */
+  changes?: number | undefined;
   /** Other names of the columns, for jsonl: those of OpenTelemetry's semantic conventions. */
   names?: Names | undefined;
   /** Count rows by groups in place of writing them. */
@@ -199,13 +202,17 @@ export function plan(query: Query, format: Format, stamped = false, description?
     throw new UsageError(`${table.name} takes no network namespace; those that do: ${those.join(", ")}`);
   }
   if (query.names !== undefined && format !== "jsonl") throw new UsageError("--names is for --format jsonl");
-  const tutorial = format === "text" && query.columns === undefined;
+  const changes = query.changes !== undefined;
+  if (changes && format === "json") throw new UsageError("changes have no end, an array has: choose jsonl, csv or text for them");
+  const tutorial = format === "text" && query.columns === undefined && !changes;
   // Text in the tutorial's blocks of lines has no columns; each ends with an empty line.
   const blocks = tutorial && table.name === "stacks";
   const summarized = tutorial && (table.name === "stacks" || table.name === "files");
   const byDefault = (tutorial && TUTORIAL_COLUMNS[table.name]) ||
     table.columns.filter(({ name, shown }) => shown || name === "netns" && query.netns !== undefined).map(({ name }) => name);
-  const numbers = chooseColumns(table, query.columns ?? byDefault);
+  const identity = changes ? chooseColumns(table, [...query.netns === undefined ? [] : ["netns"], ...table.identity]) : undefined;
+  const chosen = chooseColumns(table, query.columns ?? byDefault);
+  const numbers = identity ? [...new Set([...identity, ...chosen])] : chosen;
   const columns = numbers.map((number) => table.columns[number]!);
   const expression = expressionOf(table, query);
   const narrow = (name: string) => {
@@ -230,7 +237,8 @@ export function plan(query: Query, format: Format, stamped = false, description?
   const aggregates = grouping && aggregatesOf(table, grouping);
   const read = [...numbers, ...predicate ? columnsOf(predicate) : [], ...aggregates?.map(({ column }) => column) ?? []];
   const used = read.map((number) => table.columns[number]!);
-  const full = query.grouping !== undefined || query.names !== undefined || (predicate !== undefined && isFull(predicate)) ||
+  const full = changes || query.grouping !== undefined || query.names !== undefined ||
+    (predicate !== undefined && isFull(predicate)) ||
     used.some(({ full }) => full);
   const hasOwners = table.columns.some(({ name }) => name === "owners");
   const prepare = hasOwners && used.some(({ name }) => OF_OWNER.includes(name));
@@ -240,17 +248,23 @@ export function plan(query: Query, format: Format, stamped = false, description?
   const isPlain = columns.every(({ shown }) => shown);
   const tested = predicate?.tests.map(({ column }) => column) ?? [];
   // A group is found by its text, and an aggregate reads values as a comparison does.
-  const compared = grouping ? [...tested, ...numbers, ...aggregates!.map(({ column }) => column)] : tested;
+  const compared = grouping
+    ? [...tested, ...numbers, ...aggregates!.map(({ column }) => column)]
+    : changes
+    ? [...tested, ...numbers]
+    : tested;
   const constant = {
     columns: numbers,
     long: columns.filter(({ type }) => type === "long" || type === "json").length,
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
       (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0) |
-      (prepare ? QUERY_PREPARE : 0),
+      (prepare ? QUERY_PREPARE : 0) | (changes ? QUERY_CHANGES : 0),
     ...prepare && { ownersMax: roomForOwners(), ownerPid: narrow("pid") },
     groupsMax: grouping?.limit,
     distinctMax: aggregates?.some(({ kind }) => kind === AGGREGATE_DISTINCT) ? grouping!.limit * DISTINCT_PER_GROUP : 0,
     aggregates,
+    changesMax: query.changes,
+    identity,
     description,
     ...(table.name === "elems" && { cpus: possibleCpus() }),
     ...(full && { cpus: possibleCpus(), nodes: possibleNodes() }),
@@ -260,9 +274,9 @@ export function plan(query: Query, format: Format, stamped = false, description?
     columns,
     grouping,
     header: format === "csv"
-      ? columns.map(({ name }) => name).join(",") + "\n"
+      ? [...changes ? ["op", "t"] : [], ...columns.map(({ name }) => name)].join(",") + "\n"
       : format === "text" && !blocks
-      ? textHeader(columns)
+      ? (changes ? "  " : "") + textHeader(columns)
       : "",
     summary: summarized ? [`${blocks ? "" : "\n"}=== Summary: `, ` ${table.plural} shown ===\n`] : undefined,
     request: {
@@ -282,7 +296,8 @@ export function plan(query: Query, format: Format, stamped = false, description?
         }
         : undefined,
       pid,
-      narrowed: !grouping && pid !== undefined && !query.names && predicate!.tests.length === 1 && isPlain
+      changes,
+      narrowed: !grouping && !changes && pid !== undefined && !query.names && predicate!.tests.length === 1 && isPlain
         ? encode({ ...constant, predicate: undefined })
         : undefined,
       // The other walks leave out threads that share what they show with their leader, but not when narrowed to such a thread.

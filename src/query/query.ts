@@ -30,6 +30,9 @@ export interface Plan {
   aggregates?: readonly { column: number; kind: number }[] | undefined;
   /** The process to show of a socket's owners, if it is one. */
   ownerPid?: number | undefined;
+  /** Only rows that are new, changed or gone: room of the map `changes`, and the columns of a row's identity, which come first. */
+  changesMax?: number | undefined;
+  identity?: readonly number[] | undefined;
   /** The query's description for `pin --list`, cut at the end of the pool. */
   description?: string | undefined;
 }
@@ -76,6 +79,12 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.distinct_max, plan.distinctMax ?? 0, true);
   if (plan.aggregates) encodeAggregates(bytes, view, plan.aggregates);
   view.setUint32(QUERY.owner_pid, plan.ownerPid ?? 0, true);
+  if (plan.identity) {
+    view.setUint32(QUERY.changes_max, plan.changesMax ?? 0, true);
+    view.setBigUint64(QUERY.identity, plan.identity.reduce((mask, column) => mask | 1n << BigInt(column), 0n), true);
+    view.setBigUint64(QUERY.identity_last, BigInt(plan.identity.at(-1)!), true);
+    crypto.getRandomValues(bytes.subarray(QUERY.hash_key, QUERY.hash_key + 16));
+  }
   const predicate = plan.predicate;
   if (plan.description !== undefined) {
     const text = new TextEncoder().encode(DESCRIPTION + plan.description);

@@ -29,7 +29,9 @@ export interface Request {
   prepare?: boolean | undefined;
   /** The full program has an iterator over its own map of groups, which ends each pass. */
   finish?: boolean | undefined;
-  /** A column of symbols that the predicate compares, which not every kernel can. */
+  /** Only rows that are new, changed or gone; the full program has an iterator over its map of these. */
+  changes?: boolean | undefined;
+  /** A column of symbols that the program compares, which not every kernel can. */
   compared?: string | undefined;
   /** Narrow the walk to a process or thread where the kernel can (Linux 6.1); the query's predicate must say it too. */
   pid?: number | undefined;

@@ -6,8 +6,9 @@
 export type ColumnType = "boolean" | "enum" | "frames" | "hex" | "json" | "long" | "number" | "numbers" | "signed" | "string" | "symbol";
 
 type Column = readonly [string, boolean, number, string, ColumnType, readonly (readonly [number, string])[], true?];
-export const generated: readonly (readonly [string, string, string, string, string, () => readonly Column[]])[] = [
-  ["cgroups", "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.", () => [
+type Table = readonly [string, string, string, string, string, readonly string[], () => readonly Column[]];
+export const generated: readonly Table[] = [
+  ["cgroups", "cgroup", "6.1", "control groups", "Control groups of the v2 hierarchy.", ["id"], () => [
     ["id",true,10,"ID: the inode number of its folder.","number",[]],
     ["path",true,40,"Path in the hierarchy, as /proc/PID/cgroup shows it.","long",[]],
     ["level",true,5,"How far below the root.","number",[]],
@@ -15,17 +16,17 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["populated",false,9,"Whether a process is in it or below it.","boolean",[]],
     ["frozen",false,6,"Whether it is frozen, and all below it.","boolean",[]],
   ]],
-  ["dmabufs", "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).", () => [
+  ["dmabufs", "dmabuf", "6.16", "DMA buffers", "Buffers that drivers and processes share (dma-buf).", ["ino"], () => [
     ["ino",true,10,"Inode number, as fstat gives it for the buffer's descriptors.","number",[]],
     ["size",true,12,"Size in bytes.","number",[]],
     ["name",true,16,"Name that user space gave it; none for most.","string",[]],
     ["exporter",true,16,"Driver or heap that exports it.","string",[]],
   ]],
-  ["elems", "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.", () => [
+  ["elems", "bpf_map_elem", "5.9", "elements", "Elements of one BPF map (--map): a hash or an array, also per CPU.", ["key"], () => [
     ["key",true,16,"Key as JSON, by the map's BTF; without BTF, two hexadecimal digits for each byte, cut where they would overfill the row.","json",[]],
     ["value",true,32,"Value, likewise; of a per-CPU map a list, one for each possible CPU, and digits joined by \";\".","json",[]],
   ]],
-  ["files", "task_file", "5.8", "file descriptors", "Open file descriptors of every process.", () => [
+  ["files", "task_file", "5.8", "file descriptors", "Open file descriptors of every process.", ["tid","fd"], () => [
     ["comm",true,16,"Name of the thread that holds the descriptor table.","string",[]],
     ["pid",true,8,"Process ID.","number",[]],
     ["tid",true,8,"Thread ID.","number",[]],
@@ -60,12 +61,12 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["pod",false,36,"UID of its Kubernetes pod.","string",[],true],
     ["ns_pid",false,8,"Process ID inside its own pid namespace.","number",[],true],
   ]],
-  ["ksyms", "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.", () => [
+  ["ksyms", "ksym", "6.0", "kernel symbols", "Symbols of the kernel, its modules and BPF programs.", ["name","module"], () => [
     ["name",true,40,"Name of the symbol.","string",[]],
     ["type",true,4,"Type letter, as in /proc/kallsyms and nm: t or T is code.","string",[]],
     ["module",true,16,"Module that it is in (bpf: a program); none for the kernel itself.","string",[]],
   ]],
-  ["links", "bpf_link", "5.19", "BPF links", "BPF links: what ties programs to where they run.", () => [
+  ["links", "bpf_link", "5.19", "BPF links", "BPF links: what ties programs to where they run.", ["id"], () => [
     ["id",true,6,"ID of the link.","number",[]],
     ["type",true,14,"Type, as bpftool names it.","enum",[[0,"unspec"],[1,"raw_tracepoint"],[2,"tracing"],[3,"cgroup"],[4,"iter"],[5,"netns"],[6,"xdp"],[7,"perf_event"],[8,"kprobe_multi"],[9,"struct_ops"],[10,"netfilter"],[11,"tcx"],[12,"uprobe_multi"],[13,"netkit"],[14,"sockmap"]]],
     ["prog_id",true,7,"ID of its program; a struct_ops link has none.","number",[]],
@@ -79,7 +80,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["hook",false,4,"Hook of a netfilter link (NF_INET_*).","number",[],true],
     ["priority",false,8,"Priority of a netfilter link.","signed",[],true],
   ]],
-  ["maps", "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.", () => [
+  ["maps", "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.", ["id"], () => [
     ["id",true,6,"ID of the map.","number",[]],
     ["type",true,16,"Type, as bpftool names it.","enum",[[0,"unspec"],[1,"hash"],[2,"array"],[3,"prog_array"],[4,"perf_event_array"],[5,"percpu_hash"],[6,"percpu_array"],[7,"stack_trace"],[8,"cgroup_array"],[9,"lru_hash"],[10,"lru_percpu_hash"],[11,"lpm_trie"],[12,"array_of_maps"],[13,"hash_of_maps"],[14,"devmap"],[15,"sockmap"],[16,"cpumap"],[17,"xskmap"],[18,"sockhash"],[19,"cgroup_storage"],[20,"reuseport_sockarray"],[21,"percpu_cgroup_storage"],[22,"queue"],[23,"stack"],[24,"sk_storage"],[25,"devmap_hash"],[26,"struct_ops"],[27,"ringbuf"],[28,"inode_storage"],[29,"task_storage"],[30,"bloom_filter"],[31,"user_ringbuf"],[32,"cgrp_storage"],[33,"arena"],[34,"insn_array"]]],
     ["name",true,15,"Name, at most 15 bytes; empty for a map without one.","string",[]],
@@ -92,7 +93,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["btf_id",false,6,"ID of the BTF that describes its keys and values.","number",[]],
     ["memory",false,12,"Bytes of memory, memlock in its fdinfo. Since Linux 6.4 a type of map counts its own; null then but for arrays of any kind and hashes of any kind but hashes of maps.","number",[],true],
   ]],
-  ["netlink", "netlink", "5.8", "netlink sockets", "Netlink sockets.", () => [
+  ["netlink", "netlink", "5.8", "netlink sockets", "Netlink sockets.", ["protocol","portid"], () => [
     ["protocol",true,14,"Protocol.","enum",[[0,"ROUTE"],[2,"USERSOCK"],[3,"FIREWALL"],[4,"SOCK_DIAG"],[5,"NFLOG"],[6,"XFRM"],[7,"SELINUX"],[8,"ISCSI"],[9,"AUDIT"],[10,"FIB_LOOKUP"],[11,"CONNECTOR"],[12,"NETFILTER"],[13,"IP6_FW"],[14,"DNRTMSG"],[15,"KOBJECT_UEVENT"],[16,"GENERIC"],[18,"SCSITRANSPORT"],[19,"ECRYPTFS"],[20,"RDMA"],[21,"CRYPTO"],[22,"SMC"]]],
     ["portid",true,10,"Port ID, often a process ID; 0 for the kernel's own sockets.","number",[]],
     ["groups",true,10,"Multicast groups 1 to 64 that it has joined, a bit each.","hex",[]],
@@ -113,7 +114,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["pod",false,36,"UID of its Kubernetes pod.","string",[],true],
     ["ns_pid",false,8,"Its process ID inside its own pid namespace.","number",[],true],
   ]],
-  ["progs", "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.", () => [
+  ["progs", "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.", ["id"], () => [
     ["id",true,6,"ID of the program.","number",[]],
     ["type",true,16,"Type, as bpftool names it.","enum",[[0,"unspec"],[1,"socket_filter"],[2,"kprobe"],[3,"sched_cls"],[4,"sched_act"],[5,"tracepoint"],[6,"xdp"],[7,"perf_event"],[8,"cgroup_skb"],[9,"cgroup_sock"],[10,"lwt_in"],[11,"lwt_out"],[12,"lwt_xmit"],[13,"sock_ops"],[14,"sk_skb"],[15,"cgroup_device"],[16,"sk_msg"],[17,"raw_tracepoint"],[18,"cgroup_sock_addr"],[19,"lwt_seg6local"],[20,"lirc_mode2"],[21,"sk_reuseport"],[22,"flow_dissector"],[23,"cgroup_sysctl"],[24,"raw_tracepoint_writable"],[25,"cgroup_sockopt"],[26,"tracing"],[27,"struct_ops"],[28,"ext"],[29,"lsm"],[30,"sk_lookup"],[31,"syscall"],[32,"netfilter"]]],
     ["name",true,15,"Name, at most 15 bytes; empty for a program without one.","string",[]],
@@ -129,7 +130,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["run_time_ns",false,14,"How long it has run meanwhile; Linux 5.19 or later.","number",[],true],
     ["map_ids",false,16,"IDs of the maps that it uses.","numbers",[],true],
   ]],
-  ["routes", "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.", () => [
+  ["routes", "ipv6_route", "5.8", "routes", "IPv6 routes of all routing tables.", ["dst","prefix_len","gateway","device","metric"], () => [
     ["dst",true,24,"Destination; :: with prefix_len 0 is the default.","string",[]],
     ["prefix_len",true,10,"Length of its prefix in bits.","number",[]],
     ["gateway",true,24,"Address of the next hop, where there is one.","string",[]],
@@ -137,11 +138,11 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["metric",true,10,"Metric: among equal destinations, the lowest wins.","number",[]],
     ["flags",true,10,"Flags, as in /proc/net/ipv6_route (RTF_* bits).","hex",[]],
   ]],
-  ["sk-storage", "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.", () => [
+  ["sk-storage", "bpf_sk_storage_map", "5.9", "sockets", "Values that one BPF map of type sk_storage (--map) keeps for sockets.", ["ino"], () => [
     ["ino",true,10,"Inode number of the socket; none for one without a descriptor (not accepted yet, orphaned).","number",[]],
     ["value",true,32,"Value, two hexadecimal digits for each byte; cut where it would overfill the row.","long",[]],
   ]],
-  ["slabs", "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab allocator.", () => [
+  ["slabs", "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab allocator.", ["name"], () => [
     ["name",true,24,"Name of the cache.","string",[]],
     ["object_size",true,11,"Size of an object in bytes.","number",[]],
     ["size",true,8,"Bytes that an object takes, with what surrounds it.","number",[]],
@@ -154,7 +155,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["num_slabs",false,9,"Slabs, as in /proc/slabinfo, where all of them are active.","number",[],true],
     ["memory",false,12,"Bytes of memory that its slabs take.","number",[],true],
   ]],
-  ["sockmap", "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).", () => [
+  ["sockmap", "sockmap", "5.10", "sockets", "Sockets in one BPF map of type sockmap or sockhash (--map).", ["key"], () => [
     ["key",true,16,"Key, two hexadecimal digits for each byte.","long",[]],
     ["family",true,6,"Address family.","enum",[[1,"UNIX"],[2,"INET"],[10,"INET6"],[40,"VSOCK"]]],
     ["state",true,11,"State, with the names of TCP's for all protocols.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
@@ -164,7 +165,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["remote_port",true,11,"Remote port.","number",[]],
     ["ino",false,10,"Inode number of the socket.","number",[]],
   ]],
-  ["stacks", "task", "5.8", "task stacks", "Kernel stacks of all threads.", () => [
+  ["stacks", "task", "5.8", "task stacks", "Kernel stacks of all threads.", ["tid"], () => [
     ["comm",true,16,"Name of the thread.","string",[]],
     ["pid",true,8,"Process ID.","number",[]],
     ["tid",true,8,"Thread ID.","number",[]],
@@ -181,7 +182,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["pod",false,36,"UID of its Kubernetes pod.","string",[],true],
     ["ns_pid",false,8,"Process ID inside its own pid namespace.","number",[],true],
   ]],
-  ["tasks", "task", "5.8", "tasks", "Threads of every process, and the kernel's.", () => [
+  ["tasks", "task", "5.8", "tasks", "Threads of every process, and the kernel's.", ["tid"], () => [
     ["pid",true,8,"Process ID.","number",[]],
     ["tid",true,8,"Thread ID.","number",[]],
     ["ppid",true,8,"Process ID of the parent; 0 where it is outside the pid namespace.","number",[]],
@@ -231,7 +232,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["cwd",false,32,"Working directory, as /proc/PID/cwd.","long",[],true],
     ["root",false,16,"Root directory, as /proc/PID/root.","long",[],true],
   ]],
-  ["tcp", "tcp", "5.9", "TCP sockets", "TCP sockets.", () => [
+  ["tcp", "tcp", "5.9", "TCP sockets", "TCP sockets.", ["local_addr","local_port","remote_addr","remote_port","ino"], () => [
     ["family",true,6,"Address family.","enum",[[2,"INET"],[10,"INET6"]]],
     ["state",true,11,"State.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
     ["local_addr",true,15,"Local address.","string",[]],
@@ -262,7 +263,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["pod",false,36,"UID of its Kubernetes pod.","string",[],true],
     ["ns_pid",false,8,"Its process ID inside its own pid namespace.","number",[],true],
   ]],
-  ["udp", "udp", "5.9", "UDP sockets", "UDP sockets.", () => [
+  ["udp", "udp", "5.9", "UDP sockets", "UDP sockets.", ["local_addr","local_port","remote_addr","remote_port","ino"], () => [
     ["family",true,6,"Address family.","enum",[[2,"INET"],[10,"INET6"]]],
     ["state",true,11,"ESTABLISHED when it has a remote address, CLOSE when not.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
     ["local_addr",true,15,"Local address.","string",[]],
@@ -288,7 +289,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["pod",false,36,"UID of its Kubernetes pod.","string",[],true],
     ["ns_pid",false,8,"Its process ID inside its own pid namespace.","number",[],true],
   ]],
-  ["unix", "unix", "5.15", "Unix sockets", "Unix domain sockets.", () => [
+  ["unix", "unix", "5.15", "Unix sockets", "Unix domain sockets.", ["ino"], () => [
     ["type",true,9,"Type of socket.","enum",[[1,"STREAM"],[2,"DGRAM"],[5,"SEQPACKET"]]],
     ["state",true,11,"LISTEN, ESTABLISHED, or CLOSE when not connected.","enum",[[1,"ESTABLISHED"],[2,"SYN_SENT"],[3,"SYN_RECV"],[4,"FIN_WAIT1"],[5,"FIN_WAIT2"],[6,"TIME_WAIT"],[7,"CLOSE"],[8,"CLOSE_WAIT"],[9,"LAST_ACK"],[10,"LISTEN"],[11,"CLOSING"],[13,"BOUND_INACTIVE"]]],
     ["path",true,40,"Path it is bound to; an abstract name has @ for each NUL, the first one too.","string",[]],
@@ -310,7 +311,7 @@ export const generated: readonly (readonly [string, string, string, string, stri
     ["pod",false,36,"UID of its Kubernetes pod.","string",[],true],
     ["ns_pid",false,8,"Its process ID inside its own pid namespace.","number",[],true],
   ]],
-  ["vmas", "task_vma", "5.12", "mappings", "Memory mappings of every process.", () => [
+  ["vmas", "task_vma", "5.12", "mappings", "Memory mappings of every process.", ["pid","start"], () => [
     ["pid",true,8,"Process ID.","number",[]],
     ["comm",true,16,"Name of the process.","string",[]],
     ["start",true,18,"Address of its first byte.","hex",[]],

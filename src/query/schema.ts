@@ -29,6 +29,8 @@ export interface Table {
   /** What a row is, in the plural. */
   plural: string;
   doc: string;
+  /** The columns by which its rows are told apart. */
+  identity: readonly string[];
   readonly columns: Column[];
 }
 
@@ -39,7 +41,7 @@ export function unitOf({ name, type }: Column): bigint | undefined {
 }
 
 /** Every table, in the order of the alphabet; its columns are made when they are asked for: a run needs those of one table. */
-export const tables: readonly Table[] = generated.map(([name, iterator, since, plural, doc, columns]) => {
+export const tables: readonly Table[] = generated.map(([name, iterator, since, plural, doc, identity, columns]) => {
   let made: Column[] | undefined;
   return {
     name,
@@ -47,6 +49,7 @@ export const tables: readonly Table[] = generated.map(([name, iterator, since, p
     since,
     plural,
     doc,
+    identity,
     get columns() {
       return made ??= columns().map(([name, shown, width, doc, type, words, full]) => ({
         name,

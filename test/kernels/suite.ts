@@ -349,6 +349,22 @@ async function checkCommandLine({ kids, hostile, many, long }: Surroundings): Pr
       same([...new Set(found.map((row) => row.pid))], [hostile.pid], where);
     }
   });
+  await check("regular expressions and two columns in --where", () => {
+    const found = (
+      where: string,
+    ): number[] => [
+      ...new Set((JSON.parse(taskIter("files", `--where=${where}`, "--columns=pid", "--format=json").stdout) as Row[])
+        .map((row) => Number(row.pid))),
+    ];
+    same(found("comm =~ /^a[^]*z$/ && comm !~ /^az$/ && comm =~ /A/i"), [hostile.pid], "names");
+    same(
+      found(`pid == ${process.pid} && path =~ /^.*${long.slice(-40).replaceAll("/", "\\/")}$/ && 2 * fd > fd`),
+      [process.pid],
+      "paths",
+    );
+    same(found(`pid == ${hostile.pid} && (fd * 1.5 < fd || pid != tid)`), [], "two columns");
+    same(found(`pid == ${hostile.pid} && 0.5 * pid < tid && fd <= fd`), [hostile.pid], "two columns with a factor");
+  });
   await check("output of more than 32 KiB", () => {
     for (const format of ["json", "jsonl", "csv", "text"] as const) {
       const where = `pid == ${process.pid} && path == "${long}"`;

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * changes.h -- only the rows that are new, changed or gone since the pass before
+ *
+ * A row begins with its identity: the columns by which its table tells rows apart. The map `changes` has an entry for each identity
+ * with the hash of the row's other cells. A pass writes a row only when it has no entry ("+") or when the hashes differ ("~"). After
+ * the pass the program `gone` visits the map, and writes the identities that the pass has not seen ("-").
+ *
+ * Some identities are not unique: of sockets without an inode, for example. The first row of an identity has the entry whose key
+ * ends with zeros. Any other row has an entry of its own, whose key ends with the hash of its cells: such rows come and go, but do
+ * not change, and their order does not matter.
+ *
+ * The kernel runs the program again for a row that did not fit its buffer. So an entry changes only when its row is written, or
+ * where doing so twice makes no difference.
+ */
+#ifndef TASK_ITER_CHANGES_H
+#define TASK_ITER_CHANGES_H
+
+#include "groups.h"
+
+struct change_key {
+	u64 identity[2];
+	u64 cells[2];		/* zeros for the first row of an identity */
+};
+
+struct change {
+	u64 pass;		/* the last pass that has seen a row of the identity */
+	u64 cells[2];		/* hash of the cells besides the identity */
+	u32 before, rows;	/* rows of this entry in the pass before `pass`, and so far in `pass` */
+	u32 others_before, others;	/* of the entry with zeros: rows of other entries of the identity, in the same way */
+	u32 vacant;		/* of that entry: its row is gone, but other rows of the identity are there */
+	u32 length;
+	char text[IDENTITY_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);	/* query.changes_max */
+	__type(key, struct change_key);
+	__type(value, struct change);
+} changes SEC(".maps");
+
+u32 cells_from, identity_end;	/* indexes in row: of the first cell, and after the identity */
+u32 op_at;			/* index in row of the byte "+", "~" or "-" */
+u64 change_identity[2];		/* the current row's hash */
+struct change fresh_change;	/* too large for the stack */
+
+/* Remembers the identity, which is the end of row so far. */
+GLOBAL int end_identity(void)
+{
+	identity_end = row_len;
+	hash_row(cells_from, 0);
+	change_identity[0] = hash[0];
+	change_identity[1] = hash[1];
+	return 0;
+}
+
+static __always_inline struct change *find_change(struct change_key *key, u64 pass)
+{
+	struct change *change = bpf_map_lookup_elem(&changes, key);
+
+	if (change && change->pass != pass) {
+		change->pass = pass;
+		change->before = change->rows;
+		change->rows = 0;
+		change->others_before = change->others;
+		change->others = 0;
+	}
+	return change;
+}
+
+/* What a row is. The first two have the entry of their identity, the other two an entry of their own. */
+enum { ROW_SAME, ROW_NEW, ROW_CHANGED, ROW_OTHER_NEW, ROW_OTHER_MORE };
+u32 row_kind;
+
+/* Sets row_kind for the finished row, and its byte of the row. */
+GLOBAL int compare_row(void)
+{
+	struct change_key key = { { change_identity[0], change_identity[1] }, {} };
+	struct change *first, *other;
+	u64 pass = progress.pass;
+
+	hash_row(identity_end, 0);
+	row_kind = ROW_SAME;
+	first = find_change(&key, pass);
+	if (!first) {
+		row_kind = ROW_NEW;
+	} else if (!first->rows && !first->vacant && first->cells[0] == hash[0] && first->cells[1] == hash[1]) {
+		first->rows = 1;
+	} else if (!first->rows && !first->others_before) {
+		row_kind = first->vacant ? ROW_NEW : ROW_CHANGED;
+	} else {
+		key.cells[0] = hash[0];
+		key.cells[1] = hash[1];
+		other = find_change(&key, pass);
+		if (!other) {
+			row_kind = ROW_OTHER_NEW;
+		} else if (other->rows >= other->before) {
+			row_kind = ROW_OTHER_MORE;
+		} else {
+			other->rows++;
+			first->others++;
+		}
+	}
+	*ROW(op_at) = row_kind == ROW_CHANGED ? '~' : '+';
+	return row_kind;
+}
+
+/* Remembers the row that has been written. */
+GLOBAL int remember_row(void)
+{
+	struct change_key key = { { change_identity[0], change_identity[1] }, {} };
+	struct change *change = bpf_map_lookup_elem(&changes, &key);
+	u32 kind = row_kind;
+
+	if (kind == ROW_OTHER_NEW || kind == ROW_OTHER_MORE) {
+		if (change)
+			change->others++;
+		key.cells[0] = hash[0];
+		key.cells[1] = hash[1];
+		change = bpf_map_lookup_elem(&changes, &key);
+	}
+	if (change) {
+		change->cells[0] = hash[0];
+		change->cells[1] = hash[1];
+		change->vacant = 0;
+		change->rows++;
+		return 0;
+	}
+	fresh_change.pass = progress.pass;
+	fresh_change.cells[0] = hash[0];
+	fresh_change.cells[1] = hash[1];
+	fresh_change.rows = 1;
+	fresh_change.length = identity_end - cells_from;
+	bpf_probe_read_kernel(fresh_change.text, IDENTITY_BYTES, ROW(cells_from));
+	if (fresh_change.length > IDENTITY_BYTES || bpf_map_update_elem(&changes, &key, &fresh_change, BPF_NOEXIST))
+		progress.forgotten++;
+	return 0;
+}
+
+/* Appends an identity to row. */
+GLOBAL int put_identity(u64 text, u32 length)
+{
+	u32 at = row_len;
+
+	bpf_probe_read_kernel(ROW(at), IDENTITY_BYTES, (void *)text);
+	if (length <= IDENTITY_BYTES)
+		row_len = at + length;
+	return 0;
+}
+
+/* How many rows of the entry are gone; one is written at each visit, until none is left. */
+static __always_inline bool is_gone(const struct change_key *key, const struct change *change, u64 pass)
+{
+	if (!key->cells[0] && !key->cells[1])
+		return !change->vacant && (change->pass != pass || !change->rows);
+	return change->pass != pass ? change->rows : change->rows < change->before;
+}
+
+/* Whether the other rows of an identity, for which its vacant entry was there, are gone too. */
+static __always_inline bool is_unused(const struct change_key *key, const struct change *change, u64 pass)
+{
+	return !key->cells[0] && !key->cells[1] && change->vacant && change->pass != pass;
+}
+
+/* Notes that a row of the entry is written as gone. */
+static __always_inline void forget_row(struct change_key *key, u64 pass)
+{
+	struct change *change = bpf_map_lookup_elem(&changes, key);
+
+	if (!change)
+		return;
+	if (!key->cells[0] && !key->cells[1]) {
+		change->vacant = 1;
+		change->rows = 0;
+		if (!change->others || change->pass != pass)
+			bpf_map_delete_elem(&changes, key);
+	} else if (change->pass == pass) {
+		change->before--;
+	} else if (--change->rows == 0) {
+		bpf_map_delete_elem(&changes, key);
+	}
+}
+
+/* The other cells of a row that is gone are absent; in text numbers are on the right of their columns. */
+#define IS_RIGHT(type) (!__builtin_strcmp(OF_TYPE(SCHEMA, type), "number") || !__builtin_strcmp(OF_TYPE(SCHEMA, type), "signed"))
+
+#define ABSENT_CELL(name, type, width, expression, doc)                      \
+	if (pass & COLUMN_BIT(name) && !(query.identity & COLUMN_BIT(name))) { \
+		CELL_BEGIN(name, width);                                     \
+		PUT_ABSENT(IS_RIGHT(type) ? (width) : 0);                    \
+		CELL_END(name, width);                                       \
+	}
+
+#define DEFINE_GONE                                                          \
+	SEC("iter/bpf_map_elem")                                             \
+	int gone(struct bpf_iter__bpf_map_elem *ctx)                         \
+	{                                                                    \
+		struct seq_file *seq = ctx->meta->seq;                       \
+		struct change *change = ctx->value;                          \
+		struct change_key *entry = ctx->key, key;                    \
+		u32 size;                                                    \
+                                                                             \
+		if (!entry || !change || !(query.flags & QUERY_CHANGES))     \
+			return 0;                                            \
+		key = *entry;                                                \
+		if (is_unused(&key, change, progress.pass))                  \
+			bpf_map_delete_elem(&changes, &key);                 \
+		if (!is_gone(&key, change, progress.pass))                   \
+			return 0;                                            \
+		row_len = 0;                                                 \
+		ROW_BEGIN;                                                   \
+		PUT_OP;                                                      \
+		*ROW(op_at) = '-';                                           \
+		put_identity(ADDRESS(change->text), change->length);         \
+		_Pragma("clang loop unroll(disable)")                        \
+		for (u32 i = 0; i < MAX_PASSES; i++) {                       \
+			u64 pass = query.pass[i];                            \
+			if (!pass)                                           \
+				break;                                       \
+			COLUMNS(ABSENT_CELL, ABSENT_CELL)                    \
+		}                                                            \
+		ROW_END;                                                     \
+		size = row_len - ROW_FROM;                                   \
+		if (size <= ROW_MASK && !bpf_seq_write(seq, row + ROW_FROM, size)) \
+			forget_row(&key, progress.pass);                     \
+		return 0;                                                    \
+	}
+
+#endif
