@@ -139,7 +139,7 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
       const query = queryOf([table, comm], options);
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
       if (options.changes && options.interval === undefined) throw new UsageError("--changes needs --interval");
-      if (options.changes && options.output !== undefined) {
+      if (options.changes && redirected()) {
         throw new UsageError("--output keeps the last snapshot, and changes are none: write them by >> FILE");
       }
       if (options.changes) query.changes = options.remember;
