@@ -14,7 +14,7 @@ import { nearest } from "../query/where.ts";
 import { type Engine, statements } from "./ddl.ts";
 import { count } from "./count.ts";
 import { mapFor } from "./map.ts";
-import { OutputFile } from "./outfile.ts";
+import { OutputFile, Spool } from "./outfile.ts";
 import { addFlags, type ReadOptions, rowFormat } from "./options.ts";
 import { hasColours, redirect, redirected, say, standardOutput } from "./output.ts";
 import { read } from "./read.ts";
@@ -131,8 +131,11 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
     .exitOverride()
     .configureOutput({ writeOut: (text) => standardOutput.write(text), writeErr: () => {}, getOutHasColors: () => hasColours(1) })
     .hook("preAction", (_, command) => {
-      const { output } = command.opts() as { output?: string };
-      if (output !== undefined) redirect(new OutputFile(output));
+      const { output, interval, format } = command.opts() as { output?: string; interval?: number; format?: string };
+      if (output === undefined) return;
+      if (!output.endsWith("/")) return redirect(new OutputFile(output));
+      if (interval === undefined) throw new UsageError("--output FOLDER/ is a file for each pass: it needs --interval");
+      redirect(new Spool(output, format ?? "text"));
     })
     .action((table, comm, given) => {
       const options = given as unknown as ReadOptions;

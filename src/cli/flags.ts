@@ -201,7 +201,7 @@ export const FLAGS: readonly Flag[] = [
     short: "o",
     value: "<file>",
     on: {
-      read: ["Output:", "write beside the file and rename: whole, or not at all"],
+      read: ["Output:", "write beside the file and rename: whole, or not at all; FOLDER/ with --interval: a file for each pass"],
       count: ["Output:", "write beside the file and rename: whole, or not at all"],
       check: ["Other:", "write beside the file and rename: whole, or not at all"],
       pin: ["Other:", "with --list: write beside the file and rename"],

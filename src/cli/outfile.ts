@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** `--output FILE`: a file that at any moment holds a whole output, the old one or the new one. */
+/**
+ * `--output FILE`: a file that at any moment holds a whole output, the old one or the new one. `--output FOLDER/`: a new file for
+ * each pass of `--interval`.
+ */
 
 import {
   closeSync,
@@ -13,13 +16,13 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { type Output, OutputError } from "./output.ts";
+import { OutputError, type Redirection } from "./output.ts";
 
 /** Imported when needed: a plain read starts a millisecond earlier without it. */
 const paths = () => process.getBuiltinModule("node:path");
 
 /** Writes beside the file; {@linkcode OutputFile.commit} then renames. */
-export class OutputFile implements Output {
+export class OutputFile implements Redirection {
   readonly #path: string;
   /** The file that a symbolic link leads to is replaced, not the link. */
   readonly #target: string;
@@ -70,7 +73,11 @@ export class OutputFile implements Output {
     });
   }
 
-  /** Puts what was written since the last call in the file's place. @throws {OutputError} the old file is still there */
+  /**
+   * Puts what was written since the last call in the file's place; when nothing was ever written, an empty file.
+   *
+   * @throws {OutputError} the old file is still there
+   */
   commit(): void {
     // After the last snapshot of --interval nothing more was written, but no output at all is an empty file.
     if (this.#committed && this.#fd < 0) return;
@@ -96,5 +103,37 @@ export class OutputFile implements Output {
     this.#fd = -1;
     if (this.#temporary !== undefined) unlinkSync(this.#temporary);
     this.#temporary = undefined;
+  }
+}
+
+/** A file for each pass that has rows, `FOLDER/20261125T031200.123Z.jsonl`: the names are in the order of the passes. */
+export class Spool implements Redirection {
+  readonly #folder: string;
+  readonly #extension: string;
+  #name = "";
+  #file: OutputFile | undefined;
+
+  constructor(folder: string, extension: string) {
+    this.#folder = folder;
+    this.#extension = extension;
+  }
+
+  begin(time: string): void {
+    this.#name = `${time.replace(/[-:]/g, "")}.${this.#extension}`;
+  }
+
+  write(bytes: Uint8Array | string): void {
+    this.#file ??= new OutputFile(`${this.#folder}${this.#name}`);
+    this.#file.write(bytes);
+  }
+
+  commit(): void {
+    this.#file?.commit();
+    this.#file = undefined;
+  }
+
+  abandon(): void {
+    this.#file?.abandon();
+    this.#file = undefined;
   }
 }

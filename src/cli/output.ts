@@ -29,6 +29,8 @@ const TERMINALS = [4, 5, 136, 137, 138, 139, 140, 141, 142, 143, 166, 188, 204, 
 
 /** Where `--output` sends what would go to standard output: a file (outfile.ts). */
 export interface Redirection extends Output {
+  /** A pass of `--interval` begins, by RFC 3339. Whoever has this makes a file for each pass. */
+  begin?(time: string): void;
   commit(): void;
   abandon(): void;
 }

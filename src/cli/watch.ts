@@ -97,6 +97,18 @@ class Snapshot {
   }
 }
 
+/** The time of passes, which never goes back: a clock that was set back stands still, but for a millisecond a pass. */
+export class Clock {
+  #last = 0;
+
+  constructor(private readonly read: () => number = Date.now) {}
+
+  /** Milliseconds since 1970. */
+  now(): number {
+    return this.#last = Math.max(this.read(), this.#last + 1);
+  }
+}
+
 /** A duration as a user would write it. */
 const seconds = (ms: number) => ms < 1000 ? `${ms}ms` : `${ms / 1000}s`;
 
@@ -135,13 +147,15 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   const output = outputOf(program);
   const file = redirected();
   const snapshot = new Snapshot();
+  const clock = new Clock();
   const shown = shownAs(show.format);
   const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
   try {
     for (let pass = 0, tick = 0; pass < (show.count || Infinity); pass++) {
       sleepUntil(program, loaded + tick * show.interval);
       const begun = performance.now();
-      program.stamp({ t: new Date().toISOString(), ...show.constant });
+      const time = new Date(clock.now()).toISOString();
+      program.stamp({ t: time, ...show.constant });
       snapshot.take(
         program,
         planned,
@@ -161,7 +175,9 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
         );
       }
       if (file) {
-        file.write(bytes);
+        file.begin?.(time);
+        // A pass without rows makes no file.
+        if (!file.begin || bytes.length > planned.header.length) file.write(bytes);
         file.commit();
       } else deliver(output, program, redraw ? screen(bytes, planned, show, pass === 0) : shown(bytes), piece);
       tick = Math.max(tick + 1, Math.ceil((performance.now() - loaded) / show.interval));
