@@ -11,7 +11,7 @@ import { tables } from "../src/query/schema.ts";
 import { Clock } from "../src/cli/watch.ts";
 import { attributeOf } from "../src/query/otel.ts";
 import { parseAllDocuments } from "yaml";
-import { Fixture, root, run, taskIter, TemporaryFolder } from "./support.ts";
+import { executable, Fixture, root, type Row, run, taskIter, TemporaryFolder } from "./support.ts";
 
 /** The rows of jsonl. */
 const parsed = (text: string) => text.trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -78,6 +78,7 @@ const documents = (name: string) => parseAllDocuments(readFileSync(packaging(nam
 const MANIFESTS = {
   "probe.yaml": ["v1/Pod"],
   "cronjob.yaml": ["v1/ConfigMap", "batch/v1/CronJob"],
+  "daemonset.yaml": ["apps/v1/DaemonSet"],
 } as const;
 
 /** Every container of a manifest. */
@@ -333,6 +334,198 @@ Deno.test("the alert rules, their tests, the metrics and the configuration of Pr
   // The rules ask for metrics that task-iter writes.
   const asked = readFileSync(`${folder}/alerts.yml`, "utf8").match(/task_iter_\w+/g)!;
   for (const name of new Set(asked)) ok(stdout.includes(`# TYPE ${name} `), name);
+});
+
+/** A ClickHouse of this test: its data stay in `folder` when it is stopped. */
+class ClickHouse implements AsyncDisposable {
+  #server: Server | undefined;
+
+  private constructor(private readonly folder: string, readonly port: number) {}
+
+  static async start(folder: string): Promise<ClickHouse> {
+    const [http, tcp, others] = [await freePort(), await freePort(), await freePort()];
+    const clickhouse = new ClickHouse(folder, http);
+    writeFileSync(
+      `${folder}/config.xml`,
+      `<yandex>
+  <logger><level>warning</level><console>1</console></logger>
+  <listen_host>127.0.0.1</listen_host>
+  <http_port>${http}</http_port><tcp_port>${tcp}</tcp_port><interserver_http_port>${others}</interserver_http_port>
+  <path>${folder}/data/</path><tmp_path>${folder}/tmp/</tmp_path><user_files_path>${folder}/files/</user_files_path>
+  <users_config>${folder}/users.xml</users_config>
+  <default_profile>default</default_profile><default_database>default</default_database>
+  <mark_cache_size>100000000</mark_cache_size><mlock_executable>false</mlock_executable>
+</yandex>
+`,
+    );
+    writeFileSync(
+      `${folder}/users.xml`,
+      `<yandex>
+  <profiles><default/></profiles><quotas><default/></quotas>
+  <users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users>
+</yandex>
+`,
+    );
+    await clickhouse.start();
+    return clickhouse;
+  }
+
+  async start(): Promise<void> {
+    this.#server = await Server.start("clickhouse-server", [`--config-file=${this.folder}/config.xml`], this.port, "/ping");
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** The rows that a statement gives. */
+  async ask(statement: string): Promise<Row[]> {
+    const format = /^\s*(--[^\n]*\n\s*)*SELECT/.test(statement) ? " FORMAT JSONEachRow" : "";
+    const response = await fetch(this.url, { method: "POST", body: statement + format });
+    const text = await response.text();
+    if (!response.ok) throw new Error(text);
+    return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** A question of docs/clickhouse.md. */
+function question(name: string): string {
+  const found = new RegExp(`\`\`\`sql\\n(-- question: ${name}\\n[^]*?)\`\`\``).exec(
+    readFileSync(`${root}docs/clickhouse.md`, "utf8"),
+  );
+  return found![1]!.trim();
+}
+
+/** A "host": task-iter that writes the changes of a table to a spool folder until this ends. */
+class Host implements AsyncDisposable {
+  private constructor(readonly spool: string, private readonly child: ChildProcess) {}
+
+  static start(name: string, spool: string, table: string, where: string): Host {
+    mkdirSync(spool, { recursive: true });
+    const words = [table, "--columns", "all", "--where", where, "--interval", "1s", "--changes", "-f", "jsonl", `--host=${name}`];
+    return new Host(spool, spawn(executable, [...words, "--output", `${spool}/`], { stdio: "ignore" }));
+  }
+
+  /** The rows in files that nobody has sent. */
+  rows(): Row[] {
+    return readdirSync(this.spool).filter((name) => name.endsWith(".jsonl")).sort()
+      .flatMap((name) => parsed(readFileSync(`${this.spool}/${name}`, "utf8")));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once("exit", resolve));
+    this.child.kill("SIGTERM");
+    await ended;
+  }
+}
+
+/** Sends a spool folder. @returns the exit status */
+function ship(
+  clickhouse: ClickHouse,
+  spool: string,
+  table: string,
+  megabytes = "1024",
+  env: Record<string, string> = {},
+): number {
+  const args = [clickhouse.url, spool, `task_iter_${table}`, megabytes];
+  return run(packaging("clickhouse/ship.sh"), args, { env: { ...process.env, ...env } }).status!;
+}
+
+Deno.test("ClickHouse answers questions across hosts from the changes that they send", async () => {
+  using folder = new TemporaryFolder();
+  await using clickhouse = await ClickHouse.start(folder.path);
+  for (const table of ["tasks", "files", "tcp"]) {
+    await clickhouse.ask(taskIter("tables", table, "--ddl", "clickhouse").stdout.replace(/;\s*$/, ""));
+  }
+  const listener = createServer();
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { port } = listener.address() as AddressInfo;
+  await using fixture = await Fixture.start("threads", "2");
+  const leaking = spawn("bash", { stdio: ["pipe", "pipe", "inherit"] });
+  const spool = (name: string) => `${folder.path}/${name}`;
+  await using hosts = new AsyncDisposableStack();
+  const listening = hosts.use(Host.start("web1", spool("tcp1"), "tcp", `local_port == ${port}`));
+  hosts.use(Host.start("web2", spool("tcp2"), "tcp", "local_port == 1"));
+  const running = hosts.use(Host.start("web2", spool("tasks2"), "tasks", `pid == ${fixture.pid}`));
+  const holding = hosts.use(Host.start("web1", spool("files1"), "files", `pid == ${leaking.pid}`));
+  try {
+    await eventually(() => Promise.resolve([listening, running, holding].every((host) => host.rows().length > 0) || undefined));
+    const then = new Date(Date.now() + 1000).toISOString().slice(0, 19).replace("T", " ");
+    leaking.stdin.write("for i in 1 2 3 4 5 6 7; do exec {fd}</dev/null; done\n");
+    await eventually(() =>
+      Promise.resolve(holding.rows().filter(({ op, path }) => op === "+" && path === "/dev/null").length >= 7 || undefined)
+    );
+    equal(ship(clickhouse, listening.spool, "tcp"), 0);
+    equal(ship(clickhouse, running.spool, "tasks"), 0);
+    equal(ship(clickhouse, holding.spool, "files"), 0);
+    equal([listening, running, holding].flatMap((host) => host.rows()), [], "what was sent is removed");
+
+    const listeners = () => clickhouse.ask(question("listeners").replace("443", String(port)));
+    equal((await listeners()).map(({ host, local_addr, pid }) => [host, local_addr, Number(pid)]), [[
+      "web1",
+      "127.0.0.1",
+      process.pid,
+    ]]);
+    const [leak] = await clickhouse.ask(question("leaks"));
+    equal([leak!.host, Number(leak!.pid), Number(leak!.growth)], ["web1", leaking.pid, 7]);
+
+    // The receiver is away: nothing is lost that a file can keep.
+    await clickhouse.stop();
+    await new Promise((resolve) => listener.close(resolve));
+    await eventually(() => Promise.resolve(listening.rows().some(({ op }) => op === "-") || undefined));
+    equal(ship(clickhouse, listening.spool, "tcp"), 1);
+    ok(listening.rows().length > 0);
+    await clickhouse.start();
+    equal(ship(clickhouse, listening.spool, "tcp"), 0);
+    equal(await listeners(), []);
+
+    // What ran then is known when it is gone.
+    await fixture[Symbol.asyncDispose]();
+    await eventually(() => Promise.resolve(running.rows().filter(({ op }) => op === "-").length === 3 || undefined));
+    equal(ship(clickhouse, running.spool, "tasks"), 0);
+    const at = (time: string) =>
+      clickhouse.ask(question("then").replaceAll("{host}", "'web2'").replaceAll("{time}", `toDateTime('${time}')`));
+    equal((await at(then)).length, 3);
+    ok((await at(then)).every(({ cmdline }) => cmdline.endsWith("threads 2")));
+    equal(await at(new Date(Date.now() + 1000).toISOString().slice(0, 19).replace("T", " ")), []);
+  } finally {
+    listener.close();
+    leaking.stdin.end();
+    await new Promise((resolve) => leaking.exitCode === null ? leaking.once("exit", resolve) : resolve(undefined));
+  }
+});
+
+Deno.test("a spool that is over its limit loses its oldest files, counts their rows and begins anew", () => {
+  using folder = new TemporaryFolder();
+  const write = (name: string, rows: number) => writeFileSync(`${folder.path}/${name}.jsonl`, "{}\n".repeat(rows));
+  const away = { url: "http://127.0.0.1:9" } as ClickHouse; // discard: nobody listens there
+  write("1", 400_000);
+  write("2", 200_000);
+  write("3", 5);
+  const restart = { RESTART: `touch ${folder.path}/restarted` };
+  equal(ship(away, folder.path, "tasks", "10", restart), 1);
+  equal(readdirSync(folder.path).sort(), ["1.jsonl", "2.jsonl", "3.jsonl"]);
+  equal(ship(away, folder.path, "tasks", "1", restart), 2);
+  equal(readdirSync(folder.path).sort(), ["2.jsonl", "3.jsonl", "lost", "restarted"]);
+  equal(ship(away, folder.path, "tasks", "0", restart), 2);
+  equal(readFileSync(`${folder.path}/lost`, "utf8"), "600005\n");
+});
+
+Deno.test("a pass that cannot be written to the spool ends task-iter, with nothing half written", () => {
+  const script = 'mount -t tmpfs -o size=16k none "$1" && head -c 12k /dev/zero > "$1/filler" && ' +
+    '"$2" tasks --columns all --interval 10ms --count 3 --changes -f jsonl --output "$1/"; echo "status $?"; ls -A "$1"';
+  using folder = new TemporaryFolder();
+  const { stdout, stderr } = run("unshare", ["--mount", "sh", "-c", script, "sh", folder.path, executable]);
+  equal(stdout, "status 1\nfiller\n");
+  match(stderr, /^task-iter: cannot write .*: no space left on device\n$/);
 });
 
 Deno.test("--output FOLDER/ makes a file for each pass that has rows, in the order of the passes", async () => {

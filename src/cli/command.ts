@@ -142,8 +142,8 @@ export function commandLine(words: readonly string[], libraries: Libraries): Com
       const query = queryOf([table, comm], options);
       if (options.count !== undefined && options.interval === undefined) throw new UsageError("--count needs --interval");
       if (options.changes && options.interval === undefined) throw new UsageError("--changes needs --interval");
-      if (options.changes && redirected()) {
-        throw new UsageError("--output keeps the last snapshot, and changes are none: write them by >> FILE");
+      if (options.changes && redirected() && !redirected()!.begin) {
+        throw new UsageError("--output keeps the last snapshot, and changes are none: write them by >> FILE, or to a FOLDER/");
       }
       if (options.changes) query.changes = options.remember;
       if (options.format === "folded") return foldedStacks(libraries, query, options);

@@ -24,11 +24,20 @@ function typeOf(type: ColumnType): string {
   }
 }
 
-/** One statement for each table: the host, the time and the kind of change that --host and --changes write, then every column. */
+/**
+ * One statement for each table: what --host and --changes write (the host, the time of the first pass and of this one, the kind of
+ * change), then every column.
+ */
 export function statements(_engine: Engine, tables: readonly Table[]): string {
   return tables.map(({ name, columns }) => {
     const own = columns.map((column) => `  \`${column.name}\` ${typeOf(column.type)}`);
-    const lines = ["  `host` String", "  `t` DateTime", "  `op` FixedString(1) DEFAULT '+'", ...own];
+    const lines = [
+      "  `host` String",
+      "  `since` DateTime DEFAULT t",
+      "  `t` DateTime",
+      "  `op` FixedString(1) DEFAULT '+'",
+      ...own,
+    ];
     const table = `task_iter_${name.replaceAll("-", "_")}`;
     return `CREATE TABLE IF NOT EXISTS ${table} (\n${lines.join(",\n")}\n) ` +
       "ENGINE = MergeTree PARTITION BY toYYYYMMDD(t) ORDER BY (host, t);\n";

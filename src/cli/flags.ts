@@ -227,7 +227,7 @@ export const FLAGS: readonly Flag[] = [
   {
     long: "host",
     value: "[name]",
-    on: { read: ["Output:", "jsonl: each row has the time and the host's name"] },
+    on: { read: ["Output:", "jsonl: each row has the time and the host's name, with --changes also the time of the first pass"] },
   },
   { long: "names", value: "<convention>", kind: "names", on: { read: ["Output:", "jsonl: other names of the columns"] } },
   { long: "ddl", value: "<engine>", kind: "engine", on: { tables: ["", "the statement that makes a table for the rows"] } },

@@ -148,6 +148,9 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
   const file = redirected();
   const snapshot = new Snapshot();
   const clock = new Clock();
+  // A receiver of changes has to know which of them begin with one full snapshot.
+  const since = query.names === undefined ? "since" : "task_iter.since";
+  let first: string | undefined;
   const shown = shownAs(show.format);
   const total = { load: loaded - started, walk: 0, rows: 0, walked: 0, bytes: 0 };
   try {
@@ -155,7 +158,8 @@ export function watch(libraries: Libraries, query: Query, show: Show): void {
       sleepUntil(program, loaded + tick * show.interval);
       const begun = performance.now();
       const time = new Date(clock.now()).toISOString();
-      program.stamp({ t: time, ...show.constant });
+      first ??= time;
+      program.stamp({ t: time, ...show.constant, ...changes && show.constant && { [since]: first } });
       snapshot.take(
         program,
         planned,
