@@ -313,6 +313,7 @@ int task_iter_stamp(struct task_iter *it, const char *text)
 	if (!it || !it->progress || !text || strlen(text) >= STAMP_SIZE)
 		return fail(it, "stamp", EINVAL);
 	it->progress->pass++;
+	it->progress->met = 0;
 	it->progress->stamp_length = strlen(text);
 	memcpy(it->progress->stamp, text, strlen(text));
 	return 0;
@@ -325,13 +326,14 @@ int task_iter_lost(struct task_iter *it)
 	return it->progress->lost < INT_MAX ? it->progress->lost : INT_MAX;
 }
 
-int task_iter_progress(struct task_iter *it, __u64 out[3])
+int task_iter_progress(struct task_iter *it, __u64 out[4])
 {
 	if (!it || !it->progress || !out)
 		return fail(it, "progress", EINVAL);
 	out[0] = it->progress->walked;
 	out[1] = it->progress->rows + it->progress->shown;
 	out[2] = it->progress->forgotten;
+	out[3] = it->progress->held - it->progress->met;
 	return 0;
 }
 

@@ -80,8 +80,11 @@ EXPORT int task_iter_fill(struct task_iter *it, __u32 variable, const void *byte
 /* Begins the next pass, and sets the time in jsonl rows, and members that follow the time: JSON text of fewer than STAMP_SIZE bytes. */
 EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
 
-/* Writes the number of elements walked to out[0], of rows to out[1], and of rows that the map `changes` had no room for to out[2]. */
-EXPORT int task_iter_progress(struct task_iter *it, __u64 out[3]);
+/*
+ * Writes the number of elements walked to out[0], of rows to out[1], of rows that the map `changes` had no room for to out[2], and of
+ * rows in that map which the pass has not met to out[3]: after the walk these are gone, and STAGE_GONE writes them.
+ */
+EXPORT int task_iter_progress(struct task_iter *it, __u64 out[4]);
 
 /* Returns how many entries the map `owners` had no room for in the last run of STAGE_PREPARE, which begins with an empty map. */
 EXPORT int task_iter_lost(struct task_iter *it);

@@ -88,6 +88,7 @@ GLOBAL int compare_row(void)
 		row_kind = ROW_NEW;
 	} else if (!first->rows && !first->vacant && first->cells[0] == hash[0] && first->cells[1] == hash[1]) {
 		first->rows = 1;
+		progress.met++;
 	} else if (!first->rows && !first->others_before) {
 		row_kind = first->vacant ? ROW_NEW : ROW_CHANGED;
 	} else {
@@ -101,6 +102,7 @@ GLOBAL int compare_row(void)
 		} else {
 			other->rows++;
 			first->others++;
+			progress.met++;
 		}
 	}
 	*ROW(op_at) = row_kind == ROW_CHANGED ? '~' : '+';
@@ -121,6 +123,8 @@ GLOBAL int remember_row(void)
 		key.cells[1] = hash[1];
 		change = bpf_map_lookup_elem(&changes, &key);
 	}
+	progress.met++;
+	progress.held += kind != ROW_CHANGED;
 	if (change) {
 		change->cells[0] = hash[0];
 		change->cells[1] = hash[1];
@@ -171,6 +175,7 @@ static __always_inline void forget_row(struct change_key *key, u64 pass)
 
 	if (!change)
 		return;
+	progress.held--;
 	if (!key->cells[0] && !key->cells[1]) {
 		change->vacant = 1;
 		change->rows = 0;

@@ -169,6 +169,8 @@ struct progress {
 	__u64 lost;		/* owners that the map had no room for */
 	__u64 pass;		/* number of the pass, from 1 on; user space counts */
 	__u64 forgotten;	/* rows for which `changes` had no room */
+	__u64 held;		/* rows that `changes` remembers */
+	__u64 met;		/* of these, rows that the pass has met; user space clears it */
 };
 
 #endif

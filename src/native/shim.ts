@@ -26,7 +26,7 @@ export const functions = {
   create_in: { parameters: ["handle", "u32"], result: "i32" }, // netns, a descriptor
   fill: { parameters: ["handle", "u32", "bytes", "u32"], result: "i32" }, // variable, const void *bytes, size
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
-  progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[3]
+  progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[4]
   lost: { parameters: ["handle"], result: "i32" },
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path
   program_size: { parameters: ["handle"], result: "i32" },

@@ -27,7 +27,7 @@ const GONE = "\0";
 export class Walk {
   readonly #shim: Shim;
   readonly #handle: Handle;
-  readonly #counts = new BigUint64Array(3);
+  readonly #counts = new BigUint64Array(4);
   /** Elements and rows of this pass in the places already read. */
   #past = { walked: 0, rows: 0 };
   /** Descriptor of the one network namespace to walk. */
@@ -78,11 +78,11 @@ export class Walk {
     throw new TaskIterError("netns", -result, `network namespace ${path}: ${reason}`);
   }
 
-  /** A descriptor with the rows of the next place; -1 where the place no longer exists. */
+  /** A descriptor with the rows of the next place; -1 where the place no longer exists, or nothing is gone. */
   #open(place: string | undefined): number {
     if (this.#prepare && this.#place === 0) this.#runPreparation();
     if (place === FINISH) return this.#stage(STAGE_FINISH);
-    if (place === GONE) return this.#stage(STAGE_GONE);
+    if (place === GONE) return this.#unmet > 0 ? this.#stage(STAGE_GONE) : -1;
     if (place === undefined) {
       return this.#netns === undefined
         ? check(this.#shim, this.#handle, "iter_create", this.#shim.create(this.#handle))
@@ -178,7 +178,7 @@ export class Walk {
 
   /**
    * The iterator of GONE removes what it writes from the map that it walks over, and may then miss others after a full buffer: so it
-   * walks again until it writes nothing.
+   * walks again until all of them are written.
    */
   #readGone(read: number): number {
     if (read > 0) this.#wroteGone = true;
@@ -216,6 +216,12 @@ export class Walk {
     if (this.#rows < 0 || place === FINISH || place === GONE) return this.#past;
     this.#shim.progress(this.#handle, this.#counts);
     return { walked: this.#past.walked + Number(this.#counts[0]), rows: this.#past.rows + Number(this.#counts[1]) };
+  }
+
+  /** The number of rows in the kernel's memory that the pass has not met. */
+  get #unmet(): number {
+    this.#shim.progress(this.#handle, this.#counts);
+    return Number(this.#counts[3]);
   }
 
   /** The number of rows in all passes that found no room in the kernel's memory of rows. */
