@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The groups of a count, as the program's `finish` writes them after a walk (bpf/engine/groups.h): read, sorted, cut. */
 
+import { UsageError } from "./errors.ts";
 import type { Walk } from "./native/walk.ts";
 import { GROUP_REST } from "./query/layout.gen.ts";
-import type { Aggregate, Plan } from "./query/plan.ts";
+import { type Aggregate, AGGREGATES, type Grouping, type Plan } from "./query/plan.ts";
+
+/** The entries that the kernel keeps unless a query says otherwise: 16 MB at most. */
+const DEFAULT_GROUPS = 65_536;
+
+/** The columns of each kind of aggregate, and how many entries the kernel keeps. */
+export type Aggregation = { [Kind in Aggregate["kind"]]?: readonly string[] | undefined } & { groups?: number | undefined };
+
+export const aggregateName = ({ kind, column }: Aggregate) => `${kind}_${column}`;
+
+/** @throws {UsageError} an aggregate is asked for twice */
+export function groupingOf(given: Aggregation): Grouping {
+  const aggregates = AGGREGATES.flatMap((kind) =>
+    (given[kind] ?? []).map((column): Aggregate => ({ kind, column: column.trim() }))
+  );
+  const names = aggregates.map(aggregateName);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UsageError(`${twice} is asked for twice`);
+  return { aggregates, limit: given.groups ?? DEFAULT_GROUPS };
+}
 
 /** Rows that have the columns of `--by` in common. */
 export interface Group {

@@ -11,6 +11,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { folder } from "./folder.ts";
+import { aggregateName, type Aggregation, type Group, groupingOf, takeGroups } from "./groups.ts";
 import { type Libraries, load } from "./native/load.ts";
 import type { Runtime } from "./native/shim.ts";
 import { plan, type Query } from "./query/plan.ts";
@@ -102,6 +103,66 @@ export async function* changes<const Q extends Query>(
     yield text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Change<RowOf<Q>>);
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, next + interval - performance.now())));
   }
+}
+
+/** How {@linkcode count} counts; columns by their names. */
+export interface CountOptions extends Aggregation {
+  /** The columns that the rows of a group have in common; without any, the whole table is one group. */
+  by?: readonly string[] | undefined;
+  /** How many groups to keep apart from the rest; all of them otherwise. */
+  top?: number | undefined;
+}
+
+type Named<O, Kind extends string> = O extends { [K in Kind]: infer Names extends readonly string[] } ? Names[number] : never;
+type Flat<T> = { [Name in keyof T]: T[Name] };
+
+/**
+ * What is counted of a group: the number of rows, and the aggregates `KIND_COLUMN`, which are exact whatever their size. `null` where
+ * every value is absent, or where the kernel had no room for all distinct values.
+ */
+export type NumbersOf<O> = Flat<
+  & { count: number }
+  & { [Column in Named<O, "sum"> as `sum_${Column}`]: bigint | null }
+  & { [Column in Named<O, "max"> as `max_${Column}`]: bigint | null }
+  & { [Column in Named<O, "min"> as `min_${Column}`]: bigint | null }
+  & { [Column in Named<O, "distinct"> as `distinct_${Column}`]: bigint | null }
+>;
+
+/** A group: its numbers, and the columns that its rows have in common, with the types that rows have. */
+export type GroupOf<Q extends { table: string }, O> = Flat<
+  NumbersOf<O> & (O extends { by: infer By extends readonly string[] } ? RowOf<{ table: Q["table"]; columns: By }> : unknown)
+>;
+
+/** A count of a table. */
+export interface Counted<G, N> {
+  /** The most rows first. */
+  groups: G[];
+  /** The rows of all other groups together: of those after the first `top`, and of those that found no room in the kernel. */
+  rest: N | undefined;
+}
+
+/**
+ * Counts the rows of `query` by groups. The kernel makes the groups while it walks the table.
+ *
+ * @throws {UsageError} an unknown table or column, or an aggregate of a column that has no numbers
+ * @throws as {@linkcode rows}
+ */
+export function count<const Q extends Omit<Query, "columns" | "changes" | "names" | "grouping">, const O extends CountOptions>(
+  query: Q,
+  options: O,
+): Counted<GroupOf<Q, O>, NumbersOf<O>> {
+  const grouping = groupingOf(options);
+  const planned = plan({ ...query, columns: options.by ?? [], grouping }, "jsonl");
+  using program = load(libraries, planned.request);
+  const { groups, rest } = takeGroups(program.walk, planned, options.top);
+  const numbers = ({ rows, values }: Group) => ({
+    count: rows,
+    ...Object.fromEntries(grouping.aggregates.map((aggregate, i) => [aggregateName(aggregate), values[i] ?? null])),
+  });
+  return {
+    groups: groups.map((group) => ({ ...numbers(group), ...JSON.parse(`{${group.text.slice(1)}}`) })),
+    rest: rest.rows > 0 ? numbers(rest) as NumbersOf<O> : undefined,
+  };
 }
 
 /**

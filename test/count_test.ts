@@ -5,7 +5,7 @@ import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
 import { parse } from "csv-parse/sync";
 import * as fc from "fast-check";
 import { cellsOf, takeGroups } from "../src/groups.ts";
-import { libraries } from "../src/mod.ts";
+import { count, libraries } from "../src/mod.ts";
 import { load } from "../src/native/load.ts";
 import { GROUP_REST } from "../src/query/layout.gen.ts";
 import { type Aggregate, plan, type Query } from "../src/query/plan.ts";
@@ -185,6 +185,34 @@ Deno.test("count: every format has the same groups, in the same order", async ()
   const text = taskIter(...asked).stdout.split("\n").filter(Boolean).map((line) => line.trim().split(/ +/));
   equal(text, [names.map((name) => name.toUpperCase()), ...cells.map((row) => row.map((value) => value || "-"))]);
   equal(taskIter(...asked, "--no-header").stdout.split("\n").length, json.length + 1);
+});
+
+Deno.test("count: the library gives the command's groups, and numbers beyond 2^53 exactly", async () => {
+  using folder = new TemporaryFolder();
+  await using values = await Fixture.start("values", folder.path);
+  const by = ["type", "mode", "deleted", "path"] as const;
+  const aggregates = { sum: ["size", "pos"], max: ["pos"], distinct: ["ino"] } as const;
+  const { groups, rest } = count({ table: "files", pid: values.pid }, { by, ...aggregates });
+  const options = Object.entries(aggregates).map(([kind, columns]) => `--${kind}=${columns.join(",")}`);
+  const expected = read("count", "files", "--pid", `${values.pid}`, "--by", by.join(","), ...options);
+  const isNumber = (name: string) => /^(sum|max|distinct)_/.test(name);
+  equal(
+    groups,
+    expected.map((row) =>
+      Object.fromEntries(
+        Object.entries(row).map(([name, value]) => [name, isNumber(name) && value !== null ? BigInt(value) : value]),
+      )
+    ),
+  );
+  ok(groups.some(({ sum_pos }) => sum_pos! > 2n ** 53n));
+  equal(rest, undefined);
+  const first = count({ table: "files", pid: values.pid }, { by, ...aggregates, top: 1 });
+  equal(first.groups, groups.slice(0, 1));
+  const sum = (rows: readonly { sum_pos: bigint | null }[]) => rows.reduce((sum, row) => sum + (row.sum_pos ?? 0n), 0n);
+  equal(sum([...first.groups, first.rest!]), sum(groups));
+  equal(first.groups[0]!.count + first.rest!.count, rows("files", "--pid", `${values.pid}`).length);
+  throws(() => count({ table: "files" }, { sum: ["path"] }), /path is not a number/);
+  throws(() => count({ table: "files" }, { sum: ["size", "size"] }), /asked for twice/);
 });
 
 Deno.test("count: without --by all rows are one group, also when there is none", async () => {

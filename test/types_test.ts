@@ -3,7 +3,7 @@
 
 import { ok } from "node:assert";
 import { before, release } from "../src/native/kernel.ts";
-import { type Change, changes, type Query, type Row, type RowOf, type Rows, rows, tables } from "../src/mod.ts";
+import { type Change, changes, count, type Query, type Row, type RowOf, type Rows, rows, tables } from "../src/mod.ts";
 import { findTable, MAP_TYPES } from "../src/query/plan.ts";
 import { readFileSync } from "node:fs";
 import { root } from "./support.ts";
@@ -31,6 +31,27 @@ Deno.test("a row has its table's columns, with their types", () => {
   // @ts-expect-error: the value of a row that is gone may be absent
   const gone = ({ op, pid }: Pass[number]): number => op === "-" ? pid : pid;
   ok(gone);
+});
+
+Deno.test("a count's groups have the columns they are made by, with their types, and exact numbers", () => {
+  const { groups, rest } = count({ table: "files", where: "fd == 0" }, {
+    by: ["type", "pid"],
+    max: ["size"],
+    distinct: ["ino"],
+    top: 1,
+  });
+  type Found = typeof groups[number];
+  holds<Same<keyof Found, "count" | "max_size" | "distinct_ino" | "type" | "pid">>();
+  holds<Same<Found["type"], Rows["files"]["type"]>>();
+  holds<Same<Found["pid"], number>>();
+  holds<Same<Found["count"], number>>();
+  holds<Same<Found["max_size"], bigint | null>>();
+  holds<Same<keyof NonNullable<typeof rest>, "count" | "max_size" | "distinct_ino">>();
+  const whole = count({ table: "tasks" }, {}).groups;
+  holds<Same<typeof whole, { count: number }[]>>();
+  // @ts-expect-error: rows are counted by these columns only
+  ok(groups.every(({ comm }) => comm === undefined));
+  ok(groups.length === 1 && whole.length === 1);
 });
 
 Deno.test("every value of every table has its column's type", () => {

@@ -2,7 +2,7 @@
 /** `task-iter count`: rows counted by groups in the kernel; here the groups are sorted, cut and framed. */
 
 import { UsageError } from "../errors.ts";
-import { cellsOf, type Count, type Group, merge, takeGroups } from "../groups.ts";
+import { aggregateName, cellsOf, type Count, type Group, groupingOf, merge, takeGroups } from "../groups.ts";
 import type { Libraries } from "../native/load.ts";
 import { type Aggregate, AGGREGATES, type Plan, plan, type Query, textHeader } from "../query/plan.ts";
 import { type Format, FORMATS } from "../query/request.ts";
@@ -27,16 +27,11 @@ interface Counting {
   top: number;
 }
 
-/** The entries that the kernel keeps unless `--groups` says otherwise: 16 MB at most. */
-const DEFAULT_GROUPS = 65_536;
-
 /** A count that has been made. */
 interface Counted extends Counting {
   planned: Plan;
   count: Count;
 }
-
-const aggregateName = ({ kind, column }: Aggregate) => `${kind}_${column}`;
 
 /** Loads and counts. @throws {Refused} the kernel cannot be asked */
 function countNow(
@@ -197,13 +192,7 @@ interface Given {
 
 /** @throws {UsageError|WhereError} */
 function countingOf(query: Query, given: Given): Counting {
-  const aggregates = AGGREGATES.flatMap((kind) =>
-    (given[kind] ?? []).map((column): Aggregate => ({ kind, column: column.trim() }))
-  );
-  const names = aggregates.map(aggregateName);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new UsageError(`${twice} is asked for twice`);
-  const grouping = { aggregates, limit: given.groups ?? DEFAULT_GROUPS };
+  const grouping = groupingOf(given);
   return { name: given.name ?? query.table, query: { ...query, columns: given.by ?? [], grouping }, top: given.top ?? Infinity };
 }
 
