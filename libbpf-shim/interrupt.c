@@ -68,11 +68,12 @@ static int poll_us(struct pollfd *fds, long us)
 
 int task_iter_wait(struct task_iter *it, int fd, __u32 bytes, int us)
 {
+	static int told;	/* the signal that the caller knows: one that comes between two waits ends the second at once */
 	long end = now_us() + us;
 
 	for (;;) {
-		struct pollfd fds[] = { { fd, bytes ? POLLOUT : 0, 0 }, { caught ? -1 : wake, POLLIN, 0 } };
-		int known = caught, used = 0;
+		struct pollfd fds[] = { { fd, bytes ? POLLOUT : 0, 0 }, { told ? -1 : wake, POLLIN, 0 } };
+		int used = 0;
 		long left = end - now_us();
 
 		if (left < 0)
@@ -80,16 +81,16 @@ int task_iter_wait(struct task_iter *it, int fd, __u32 bytes, int us)
 		if (poll_us(fds, left) < 0 && errno != EINTR)
 			return fail(it, "wait", errno);
 		if (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
-			return caught << 8 | WAIT_GONE;
+			return (told = caught) << 8 | WAIT_GONE;
 		if (fds[0].revents & POLLOUT) {
 			/* poll says only that a page of the pipe is free. An empty pipe has room for any row. */
 			if (bytes <= 4096 || fcntl(fd, F_GETPIPE_SZ) < 0 || ioctl(fd, FIONREAD, &used) < 0 || !used)
-				return caught << 8 | WAIT_WRITABLE;
+				return (told = caught) << 8 | WAIT_WRITABLE;
 			fds[0].fd = -1;
 			fds[1].revents = 0;
 			poll_us(fds, left < NAP ? left : NAP);
 		}
-		if (caught != known || now_us() >= end)
-			return caught << 8 | WAIT_NOTHING;
+		if (caught != told || now_us() >= end)
+			return (told = caught) << 8 | WAIT_NOTHING;
 	}
 }

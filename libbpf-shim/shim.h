@@ -118,7 +118,8 @@ EXPORT int task_iter_interrupts(struct task_iter *it);
 /*
  * Waits until `bytes` can be written to `fd` at once and whole (0: nothing is to be written), until nobody reads it any more,
  * until a signal comes, or for `us` microseconds. One of WAIT_*, and above its 8 bits the number of the signal that has come so
- * far: a wait that starts after the signal is about `fd` only.
+ * far. A signal that came between two waits ends the second at once; after a wait has told of the signal, later ones are about `fd`
+ * only.
  */
 enum { WAIT_NOTHING, WAIT_WRITABLE, WAIT_GONE };
 EXPORT int task_iter_wait(struct task_iter *it, int fd, __u32 bytes, int us);

@@ -19,7 +19,7 @@ const PIPE_BUF = 4096;
 const ROOM = 256 * 1024;
 
 /** Milliseconds after Ctrl-C in which a reader may take the rest of a snapshot. */
-const GRACE = 100;
+const GRACE = 300;
 
 const FOREVER = Infinity;
 
