@@ -372,7 +372,10 @@ Deno.test("slabs counts objects and slabs as /proc/slabinfo does", () => {
       equal(memory, num_slabs * page * 2 ** order, name);
       if (!before.has(name) || `${before.get(name)}` !== `${after.get(name)}`) continue;
       const [found, expected] = [`${[active_objs, num_objs, num_slabs]}`, `${before.get(name)}`];
-      if (found === expected) compared.add(name);
+      // The kernel's own figure is an estimate where a list of partial slabs is long (MAX_PARTIAL_TO_SCAN of mm/slub.c).
+      const [estimate] = before.get(name)!;
+      const isNear = num_slabs > 10_000 && Math.abs(active_objs - estimate!) <= estimate! / 50;
+      if (found === expected || isNear && found.endsWith(`,${num_objs},${num_slabs}`)) compared.add(name);
       else different.set(name, { found, expected });
     }
   }
