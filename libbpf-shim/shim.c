@@ -222,12 +222,12 @@ int task_iter_create(struct task_iter *it)
 	if (fd < 0)
 		return fd;
 	it->progress->seq_num = ~0ull;
-	it->progress->walked = it->progress->rows = it->progress->shown = 0;
+	it->progress->walked = it->progress->rows = it->progress->shown = it->progress->cut = 0;
 	return fd;
 }
 
 /* An iterator reads the network namespace of the thread that creates the iterator. */
-int task_iter_create_in(struct task_iter *it, __u32 netns)
+static int create_in(struct task_iter *it, __u32 netns, int (*create)(struct task_iter *it))
 {
 	int own, fd;
 
@@ -239,7 +239,7 @@ int task_iter_create_in(struct task_iter *it, __u32 netns)
 	if (setns(netns, CLONE_NEWNET) < 0) {
 		fd = fail(it, "netns", errno);
 	} else {
-		fd = task_iter_create(it);
+		fd = create(it);
 		if (setns(own, CLONE_NEWNET) < 0) {
 			if (fd >= 0)
 				close(fd);
@@ -248,6 +248,16 @@ int task_iter_create_in(struct task_iter *it, __u32 netns)
 	}
 	close(own);
 	return fd;
+}
+
+int task_iter_create_in(struct task_iter *it, __u32 netns)
+{
+	return create_in(it, netns, task_iter_create);
+}
+
+int task_iter_resume_in(struct task_iter *it, __u32 netns)
+{
+	return create_in(it, netns, task_iter_resume);
 }
 
 int task_iter_read(struct task_iter *it, int fd, void *buffer, __u32 size)
@@ -326,7 +336,7 @@ int task_iter_lost(struct task_iter *it)
 	return it->progress->lost < INT_MAX ? it->progress->lost : INT_MAX;
 }
 
-int task_iter_progress(struct task_iter *it, __u64 out[4])
+int task_iter_progress(struct task_iter *it, __u64 out[5])
 {
 	if (!it || !it->progress || !out)
 		return fail(it, "progress", EINVAL);
@@ -334,6 +344,7 @@ int task_iter_progress(struct task_iter *it, __u64 out[4])
 	out[1] = it->progress->rows + it->progress->shown;
 	out[2] = it->progress->forgotten;
 	out[3] = it->progress->held - it->progress->met;
+	out[4] = it->progress->cut;
 	return 0;
 }
 

@@ -45,7 +45,7 @@ EXPORT int task_iter_attach_cgroups(struct task_iter *it);
 /* Returns a new file descriptor that reads the table once; close it with task_iter_close(). Counting starts at zero. */
 EXPORT int task_iter_create(struct task_iter *it);
 
-/* The same, but counting goes on. Where the kernel stopped a walk early (cgroups), the program skips the rows that were shown. */
+/* The same, but counting goes on. Where a walk ended early (cgroups, unix), the program skips the rows that were shown. */
 EXPORT int task_iter_resume(struct task_iter *it);
 
 /*
@@ -66,8 +66,9 @@ EXPORT int task_iter_close(int fd);
  */
 EXPORT int task_iter_write(struct task_iter *it, int fd, const void *bytes, __u32 size);
 
-/* The same for the network namespace of an open descriptor. Afterwards the calling thread is in its own namespace again. */
+/* task_iter_create() and task_iter_resume() for the network namespace of an open descriptor. Afterwards the calling thread is in its own namespace again. */
 EXPORT int task_iter_create_in(struct task_iter *it, __u32 netns);
+EXPORT int task_iter_resume_in(struct task_iter *it, __u32 netns);
 
 /*
  * Writes a variable of the loaded program, which a full program reads as data: bytes that are too many for the constant query. -EINVAL
@@ -82,9 +83,10 @@ EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
 
 /*
  * Writes the number of elements walked to out[0], of rows to out[1], of rows that the map `changes` had no room for to out[2], and of
- * rows in that map which the pass has not met to out[3]: after the walk these are gone, and STAGE_GONE writes them.
+ * rows in that map which the pass has not met to out[3]: after the walk these are gone, and STAGE_GONE writes them. out[4] is 1 when
+ * the program ended the walk before its end: task_iter_resume() goes on.
  */
-EXPORT int task_iter_progress(struct task_iter *it, __u64 out[4]);
+EXPORT int task_iter_progress(struct task_iter *it, __u64 out[5]);
 
 /* Returns how many entries the map `owners` had no room for in the last run of STAGE_PREPARE, which begins with an empty map. */
 EXPORT int task_iter_lost(struct task_iter *it);

@@ -18,7 +18,7 @@ const STAMP_MAX = STAMP_SIZE - 1;
 
 const EBADF = 9;
 
-const counts = new BigUint64Array(2);
+const counts = new BigUint64Array(5);
 
 /** Every step that needs an earlier step, except `done`, fails and names itself. */
 function refusesOutOfOrder(shim: Shim, it: Handle, done: readonly string[]): void {
@@ -46,6 +46,7 @@ function takesNoHandle(shim: Shim): void {
   equal(shim.attach(null, 1, 2, 3), -EINVAL);
   equal(shim.create(null), -EINVAL);
   equal(shim.create_in(null, 0), -EINVAL);
+  equal(shim.resume_in(null, 0), -EINVAL);
   equal(shim.stamp(null, cstring("1")), -EINVAL);
   equal(shim.progress(null, counts), -EINVAL);
   equal(shim.pin(null, cstring("/sys/fs/bpf/never")), -EINVAL);

@@ -65,7 +65,7 @@ static struct task_iter *loaded(const struct query *query)
 /* Every function of a handle at once: `result` is what all give that need more than the handle has. */
 static void check_all(struct task_iter *it, int result)
 {
-	__u64 counts[3];
+	__u64 counts[5];
 	char buffer[16];
 
 	CHECK(task_iter_attach(it, 0, 0, 0) == result);
@@ -77,6 +77,7 @@ static void check_all(struct task_iter *it, int result)
 	for (__u32 stage = 0; stage <= STAGES; stage++)
 		CHECK(task_iter_stage(it, stage) == result);
 	CHECK(task_iter_create_in(it, 0) == result);
+	CHECK(task_iter_resume_in(it, 0) == result);
 	CHECK(task_iter_stamp(it, "\"now\"") == result);
 	CHECK(task_iter_stamp(it, NULL) == result);
 	CHECK(task_iter_progress(it, counts) == result);
@@ -94,7 +95,7 @@ static void orders(void)
 	unsigned char larger[sizeof(query) + 1] = {};
 	struct task_iter *it;
 	char stamp[STAMP_SIZE + 1], byte;
-	__u64 counts[3];
+	__u64 counts[5];
 	int fd, error;
 
 	CHECK(task_iter_version() == (QUERY_VERSION << 16 | sizeof(query)));
@@ -133,6 +134,7 @@ static void orders(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(task_iter_attach(it, 0, 0, 0) == 0);
 	CHECK(task_iter_create_in(it, ~0u) == -EBADF);
+	CHECK(task_iter_resume_in(it, ~0u) == -EBADF);
 	for (__u32 i = 0; i <= FILLS; i++) {
 		error = task_iter_fill(it, i, "x", 1);	/* a full program has some of the variables */
 		CHECK((error == 0 && i < FILLS) || error == -EINVAL);
@@ -316,7 +318,7 @@ static uint64_t fuzz(uint64_t seed, double seconds)
 	int fds[OPEN], open_fds = 0, netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), result;
 	uint64_t calls = 0;
 	struct timespec start, now;
-	__u64 counts[3];
+	__u64 counts[5];
 	char *buffer;
 
 	state = seed | 1;

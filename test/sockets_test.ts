@@ -333,6 +333,41 @@ Deno.test("unix equals /proc/net/unix and ss: paths, abstract names, peers, queu
   same(files, found.filter(({ ino }) => ino !== null).map((row) => pick(row, "ino state")));
 });
 
+Deno.test("unix has every socket once, however many reads the rows take", async () => {
+  await using fixture = await Fixture.start("many-sockets", "6000", "bound");
+  const netns = ["--netns", String(fixture.pid)];
+  const proc = procLines(fixture.pid, "unix").map((cells) => ({ ino: Number(cells[6]), path: cells[7] ?? null }));
+  equal(proc.length, 6000);
+  for (const how of [[], ["--columns=all"], ["--where", "type == DGRAM"]]) {
+    same(rows("unix", ...netns, ...how).map((row) => pick(row, "ino path")), proc);
+  }
+  for (const libbpf of [false, true]) {
+    const { request } = plan({ table: "unix", columns: ["ino", "path"], netns: String(fixture.pid) }, "jsonl");
+    using program = loadProgram(libraries, { ...request, libbpf });
+    const decoder = new TextDecoder();
+    let text = "";
+    for (const chunk of chunks(program.walk, "jsonl")) text += decoder.decode(chunk, { stream: true });
+    same(text.trimEnd().split("\n").map((line) => pick(JSON.parse(line), "ino path")), proc);
+    equal(program.walk.progress(), { walked: 6000, rows: 6000 });
+  }
+  const bound = proc.filter(({ path }) => path);
+  equal(bound.length, 3000);
+  same(rows("unix", ...netns, "--where", "path ~ @*", "--columns=ino,path"), bound);
+  const { stdout, stderr } = taskIter(
+    "unix",
+    ...netns,
+    "--format=csv",
+    "--columns=ino",
+    "--interval=10ms",
+    "--count=3",
+    "--stats",
+  );
+  const all = proc.map(({ ino }) => String(ino)).sort();
+  const found = stdout.trimEnd().split("\n").slice(1).map((line) => line.split(",").at(-1)!);
+  equal(found.sort(), [...all, ...all, ...all].sort());
+  match(stderr, /18000/);
+});
+
 Deno.test("addresses follow RFC 5952, as ss prints them", async () => {
   const addresses = [
     ...["::", "::1", "1::", "2001:db8::1", "2001:db8:0:1:1:1:1:1", "2001:db8:1:1:1:1:0:1", "2001:0:0:1::1", "2001:db8::1:0:0:1"],

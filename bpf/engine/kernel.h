@@ -399,6 +399,7 @@ struct sock_common {
 	u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	unsigned int skc_hash;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -502,6 +503,10 @@ struct unix_sock {
 	struct sock sk;
 	struct unix_address *addr;
 	struct sock *peer;
+};
+
+struct bpf_unix_iter_state {		/* since 5.18 */
+	unsigned int cur_sk;
 };
 
 struct unix_skb_parms {

@@ -171,6 +171,7 @@ struct progress {
 	__u64 forgotten;	/* rows for which `changes` had no room */
 	__u64 held;		/* rows that `changes` remembers */
 	__u64 met;		/* of these, rows that the pass has met; user space clears it */
+	__u64 cut;		/* 1 when the program ended a walk before its end: another iterator goes on */
 };
 
 #endif

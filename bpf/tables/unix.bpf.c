@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* unix.bpf.c -- Unix domain sockets */
+/*
+ * unix.bpf.c -- Unix domain sockets
+ *
+ * The kernel walks over a hash table, bucket by bucket. Since Linux 5.18 a read whose rows are enough ends the bucket too: the next
+ * read begins at another bucket, and what is left of the first one gets lost. So the program ends the walk at that place, and user
+ * space starts another walk, which skips the sockets of earlier walks. In a bucket sockets keep their order, and new ones come first.
+ */
 #include "../engine/table.h"
 #include "../subjects/socket.h"
 #include "../subjects/owners.h"
@@ -100,6 +106,68 @@ static __always_inline u64 rx_queue_of(struct sock *sk)
 	return queue_bytes;
 }
 
+#define DROPS_BUCKETS (bpf_core_type_exists(struct bpf_unix_iter_state) && !(query.flags & QUERY_SHARED))
+#define PASSED_MAX 1024
+
+/* The last bucket of a walk, and of its sockets that the program has worked on the last ones. */
+static u64 passed[PASSED_MAX];
+static u32 passed_bucket, passed_count;
+static u64 walk_session, passed_sought;
+/* Not static: the compiler would shrink a flag to a byte, its BTF would not say so, and the kernel would refuse the program. */
+u32 walk_wrote, walk_passing, passed_met, passed_found;
+
+BODY(compare_passed)
+{
+	if (i >= passed_count)
+		return 1;
+	passed_found = passed[i & (PASSED_MAX - 1)] == passed_sought;
+	return passed_found;
+}
+
+/* Whether an earlier walk has worked on the socket. Of a bucket's sockets that passed[] no longer has, all come before those it has. */
+GLOBAL int is_passed(u64 address, u32 bucket)
+{
+	if (bucket != passed_bucket)
+		return bucket < passed_bucket;
+	passed_sought = address;
+	passed_found = 0;
+	LOOP(PASSED_MAX, compare_passed);
+	passed_met |= passed_found;
+	return passed_found || (passed_count > PASSED_MAX && !passed_met);
+}
+
+/* Begins a walk with its first element, and says whether the kernel has begun another read since a row was written. */
+static __always_inline bool is_cut(struct bpf_iter_meta *meta)
+{
+	if (meta->session_id != walk_session) {
+		walk_session = meta->session_id;
+		walk_passing = progress.cut;
+		progress.cut = 0;
+		walk_wrote = passed_met = 0;
+		if (!walk_passing)
+			passed_count = passed_bucket = 0;
+	}
+	progress.cut = walk_wrote && !meta->seq->count;
+	return progress.cut;
+}
+
+static __always_inline bool is_skipped(struct sock *sk)
+{
+	u32 bucket = sk->__sk_common.skc_hash;
+
+	if (walk_passing) {
+		if (is_passed(ADDRESS(sk), bucket))
+			return true;
+		if (bucket != passed_bucket)
+			walk_passing = 0;
+	}
+	if (bucket != passed_bucket)
+		passed_count = 0;
+	passed_bucket = bucket;
+	passed[passed_count++ & (PASSED_MAX - 1)] = ADDRESS(sk);
+	return false;
+}
+
 SEC("iter/unix")
 int dump(struct bpf_iter__unix *ctx)
 {
@@ -108,9 +176,13 @@ int dump(struct bpf_iter__unix *ctx)
 	struct sock_common *common;
 	struct sock *sk;
 
+	if (DROPS_BUCKETS && is_cut(ctx->meta))
+		return 1;
 	if (!un)
 		return 0;
 	sk = &un->sk;
+	if (DROPS_BUCKETS && is_skipped(sk))
+		return 0;
 	common = &sk->__sk_common;
 	FETCH(peer_ino, peer_ino_of(un));
 	FETCH(state, common->skc_state);
@@ -119,5 +191,11 @@ int dump(struct bpf_iter__unix *ctx)
 	FIND_OWNER(sk->sk_socket);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
+	walk_wrote = 1;
+	/* The row did not fit. */
+	if (seq->count == seq->size) {
+		passed_count--;
+		progress.shown = 0;
+	}
 	return 0;
 }

@@ -23,6 +23,7 @@ const isRare = (name: Name): boolean => {
     case "pinned":
     case "program_size":
     case "resume":
+    case "resume_in":
     case "stage":
     case "stamp":
     case "wait":

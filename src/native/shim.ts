@@ -24,9 +24,10 @@ export const functions = {
   write: { parameters: ["handle", "i32", "bytes", "u32"], result: "i32" }, // int fd, const void *bytes, size
   close: { parameters: ["i32"], result: "i32" }, // int fd
   create_in: { parameters: ["handle", "u32"], result: "i32" }, // netns, a descriptor
+  resume_in: { parameters: ["handle", "u32"], result: "i32" }, // the same
   fill: { parameters: ["handle", "u32", "bytes", "u32"], result: "i32" }, // variable, const void *bytes, size
   stamp: { parameters: ["handle", "bytes"], result: "i32" }, // const char *text
-  progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[4]
+  progress: { parameters: ["handle", "bytes"], result: "i32" }, // __u64 out[5]
   lost: { parameters: ["handle"], result: "i32" },
   pin: { parameters: ["handle", "bytes"], result: "i32" }, // const char *path
   program_size: { parameters: ["handle"], result: "i32" },

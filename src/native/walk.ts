@@ -27,7 +27,7 @@ const GONE = "\0";
 export class Walk {
   readonly #shim: Shim;
   readonly #handle: Handle;
-  readonly #counts = new BigUint64Array(4);
+  readonly #counts = new BigUint64Array(5);
   /** Elements and rows of this pass in the places already read. */
   #past = { walked: 0, rows: 0 };
   /** Descriptor of the one network namespace to walk. */
@@ -67,8 +67,8 @@ export class Walk {
     }
   }
 
-  #createIn(netns: number, path: string): number {
-    const result = this.#shim.create_in(this.#handle, netns);
+  #createIn(netns: number, path: string, resume = false): number {
+    const result = resume ? this.#shim.resume_in(this.#handle, netns) : this.#shim.create_in(this.#handle, netns);
     if (result >= 0) return result;
     const reason = result === -EINVAL
       ? "not a network namespace"
@@ -83,10 +83,15 @@ export class Walk {
     if (this.#prepare && this.#place === 0) this.#runPreparation();
     if (place === FINISH) return this.#stage(STAGE_FINISH);
     if (place === GONE) return this.#unmet > 0 ? this.#stage(STAGE_GONE) : -1;
+    return this.#walk(place, false);
+  }
+
+  /** A descriptor with the rows of a place that is no stage, or with those that follow; -1 where the place no longer exists. */
+  #walk(place: string | undefined, resume: boolean): number {
     if (place === undefined) {
-      return this.#netns === undefined
-        ? check(this.#shim, this.#handle, "iter_create", this.#shim.create(this.#handle))
-        : this.#createIn(this.#netns, "");
+      if (this.#netns !== undefined) return this.#createIn(this.#netns, "", resume);
+      const fd = resume ? this.#shim.resume(this.#handle) : this.#shim.create(this.#handle);
+      return check(this.#shim, this.#handle, "iter_create", fd);
     }
     let netns;
     try {
@@ -95,7 +100,7 @@ export class Walk {
       return -1;
     }
     try {
-      return this.#createIn(netns, place);
+      return this.#createIn(netns, place, resume);
     } finally {
       closeSync(netns);
     }
@@ -164,11 +169,12 @@ export class Walk {
     if (this.#rows < 0) this.#rows = this.#open(this.#places[this.#place]);
     if (this.#rows < 0) return this.#leave();
     let read = this.#read(this.#rows, buffer);
-    if (read === -EOPNOTSUPP) {
-      // The kernel ends a walk over cgroups after one buffer, so the next part needs a new iterator. A part without rows is the last.
-      const next = check(this.#shim, this.#handle, "iter_create", this.#shim.resume(this.#handle));
+    // The kernel ends a walk over cgroups after one buffer, the program one over unix: the next part needs a new iterator.
+    while (read === -EOPNOTSUPP || ((read === 0 || read === -EAGAIN) && this.#isCut())) {
+      const next = this.#walk(this.#places[this.#place], true);
       this.#shim.close(this.#rows);
       this.#rows = next;
+      if (next < 0) return this.#leave();
       read = this.#read(next, buffer);
     }
     check(this.#shim, this.#handle, "read", read);
@@ -204,9 +210,16 @@ export class Walk {
   #read(fd: number, buffer: Uint8Array): number {
     for (;;) {
       const read = this.#shim.read(this.#handle, fd, buffer, buffer.length);
-      // EAGAIN: a million elements in succession made no output.
-      if (read !== -EAGAIN && read !== -EINTR) return read;
+      // EAGAIN: a million elements in succession made no output, or the program ended the walk.
+      if (read === -EINTR || (read === -EAGAIN && !this.#isCut())) continue;
+      return read;
     }
+  }
+
+  /** Whether the program ended the walk before its end. */
+  #isCut(): boolean {
+    this.#shim.progress(this.#handle, this.#counts);
+    return this.#counts[4] !== 0n;
   }
 
   /** The numbers of elements and rows of the last pass. */

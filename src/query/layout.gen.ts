@@ -70,4 +70,4 @@ export const enumerator = { size: 16, value: 0, text: 8, length: 12 };
 /** struct shape: its size and the offsets of its fields, in bytes. */
 export const shape = { size: 90640, first: 0, step: 16, enumerator: 40976, texts: 57360 };
 /** struct progress: its size and the offsets of its fields, in bytes. */
-export const progress = { size: 592, seq_num: 0, walked: 8, rows: 16, shown: 24, stamp: 32, stamp_length: 544, lost: 552, pass: 560, forgotten: 568, held: 576, met: 584 };
+export const progress = { size: 600, seq_num: 0, walked: 8, rows: 16, shown: 24, stamp: 32, stamp_length: 544, lost: 552, pass: 560, forgotten: 568, held: 576, met: 584, cut: 592 };
