@@ -13,10 +13,10 @@
 	COL(objects_per_slab, U64, 16, s->oo.x & ((1 << OO_SHIFT) - 1), "Objects of a slab.") \
 	MORE(flags, U64, 10, s->flags, "Flags (SLAB_* bits).")               \
 	MORE(order, U64, 5, s->oo.x >> OO_SHIFT, "A slab takes two to the power of this of pages.") \
-	MORE(active_objs, FULL(COSTLY), 11, (count_slabs(s), num_objs - free_objs), "Objects in use, as in /proc/slabinfo: those kept free for one processor count as in use.") \
-	MORE(num_objs, FULL(COSTLY), 10, (count_slabs(s), num_objs), "Objects that there is memory for.") \
-	MORE(num_slabs, FULL(COSTLY), 9, (count_slabs(s), num_slabs), "Slabs, as in /proc/slabinfo, where all of them are active.") \
-	MORE(memory, FULL(COSTLY), 12, (count_slabs(s), num_slabs << (s->oo.x >> OO_SHIFT) << query.page_shift), "Bytes of memory that its slabs take.")
+	MORE(active_objs, FULL(COSTLY), 11, (count_slabs(ADDRESS(s)), num_objs - free_objs), "Objects in use, as in /proc/slabinfo: those kept free for one processor count as in use.") \
+	MORE(num_objs, FULL(COSTLY), 10, (count_slabs(ADDRESS(s)), num_objs), "Objects that there is memory for.") \
+	MORE(num_slabs, FULL(COSTLY), 9, (count_slabs(ADDRESS(s)), num_slabs), "Slabs, as in /proc/slabinfo, where all of them are active.") \
+	MORE(memory, FULL(COSTLY), 12, (count_slabs(ADDRESS(s)), num_slabs << (s->oo.x >> OO_SHIFT) << query.page_shift), "Bytes of memory that its slabs take.")
 
 #define IDENTITY(I) I(name)
 
@@ -24,7 +24,7 @@ TABLE(slabs, "kmem_cache", "6.13", "slab caches", "Caches of the kernel's slab a
 
 /* The counts of the current cache, once they are known. */
 static u64 num_objs, num_slabs, free_objs;
-static bool slabs_counted;
+u32 slabs_counted;
 
 /* Shared by the loops over nodes and their slabs. */
 static u64 counted_cache, partial_at;
@@ -74,17 +74,18 @@ BODY(count_node)
 	return 0;
 }
 
-/* As get_slabinfo() of the kernel counts. */
-static __noinline void count_slabs(struct kmem_cache *s)
+/* As get_slabinfo() of the kernel counts. Global: the verifier walks the loop once, not for each column. */
+GLOBAL int count_slabs(u64 cache)
 {
 	if (slabs_counted)
-		return;
-	slabs_counted = true;
+		return 0;
+	slabs_counted = 1;
 	num_slabs = num_objs = free_objs = 0;
-	counted_cache = ADDRESS(s);
+	counted_cache = cache;
 	LOOP(1024, count_node);	/* MAX_NUMNODES */
 	if (free_objs > num_objs)
 		free_objs = num_objs;
+	return 0;
 }
 
 SEC("iter/kmem_cache")
@@ -96,7 +97,7 @@ int dump(struct bpf_iter__kmem_cache *ctx)
 	if (!s)
 		return 0;
 	START_WALK(ctx);
-	slabs_counted = false;
+	slabs_counted = 0;
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

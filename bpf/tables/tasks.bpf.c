@@ -59,7 +59,7 @@ void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms"), weak));
 	MORE(no_new_privs, BOOL, 12, task->atomic_flags & PFA_NO_NEW_PRIVS, "Whether execve can give it no more privileges.") \
 	MORE(cap_eff, HEX, 18, effective_capabilities(task), "Effective capabilities, a bit each, as in /proc/PID/status.") \
 	MORE(loginuid, U64, 8, ({ u32 login = loginuid_of(task); login == NO_LOGIN ? ABSENT : login; }), "User ID of the login that it descends from; null before a login, or where the kernel was built without auditing.") \
-	MORE(fds, FULL(COSTLY), 7, ({ s64 count = open_descriptors(task); count < 0 ? ABSENT : count; }), "Open file descriptors of its table; null for a zombie.") \
+	MORE(fds, FULL(COSTLY), 7, ({ s64 count = open_descriptors(ADDRESS(task)); count < 0 ? ABSENT : count; }), "Open file descriptors of its table; null for a zombie.") \
 	MORE(nofile, U64, 8, ({ u64 limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur); limit == RLIM_INFINITY ? ABSENT : limit; }), "Soft limit of file descriptors; null without a limit.") \
 	MORE(io_read_bytes, U64, 13, HAS_IO ? io_of(task, OFFSET(struct task_struct, ioac.read_bytes)) : ABSENT, "Bytes that the thread had read from storage, as /proc/PID/task/TID/io; null where the kernel was built without.") \
 	MORE(io_write_bytes, U64, 14, HAS_IO ? io_of(task, OFFSET(struct task_struct, ioac.write_bytes)) : ABSENT, "Bytes that the thread had written to storage, likewise.") \
@@ -214,8 +214,10 @@ BODY(count_descriptors)
 	return 0;
 }
 
-static __noinline s64 open_descriptors(struct task_struct *task)
+/* Global: the verifier walks the loop once, not at each use of the column. */
+GLOBAL s64 open_descriptors(u64 address)
 {
+	struct task_struct *task = (void *)address;
 	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
 
 	if (!fdt)

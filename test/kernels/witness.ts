@@ -195,10 +195,11 @@ export const witnesses: Record<string, Witness> = {
         [
           bpf && id !== undefined ? Number(id) : bpf ? row.bpf_id : null,
           row.path === "anon_inode:[eventfd]" ? row.eventfd_count : null,
-          row.fd === pidfd ? process.pid : null,
+          Number(info.Pid) > 0 ? Number(info.Pid) : null,
         ],
         `what is behind ${row.path}`,
       );
+      if (row.fd === pidfd) same(row.pidfd_pid, process.pid, "process of a pidfd");
       if (row.fd === master) same(row.tty, `ptm${info["tty-index"] ?? row.tty?.slice(3)}`, "terminal");
     }
     if (objects === 0) throw new Error("no BPF object among this process's descriptors");
