@@ -172,26 +172,35 @@ GLOBAL int compare_pair(u32 i)
 #define TEST_PAIRS
 #endif
 
+/*
+ * The value to test, a number or the length of a string. It passes through memory, so that the verifier forgets by which way the
+ * program came to the value, and walks the tests once.
+ */
+static volatile u64 tested, tested_absent;
+
 /* Makes every test of a column: of a number, or of a string in source. A negative length means that the string is absent. */
 #define TEST_NUMBER(column_number, value, absent)                            \
 	NOTE_NUMBER(column_number, value, absent);                           \
+	tested = (value);                                                    \
+	tested_absent = (absent);                                            \
 	EACH_TEST(i) {                                                       \
 		if (TEST(i)->column != (column_number) || IS_PAIR(i))        \
 			continue;                                            \
 		made |= 1ull << i;                                           \
-		truth |= compare_number(i, value, absent) << i;              \
+		truth |= compare_number(i, tested, tested_absent) << i;      \
 	}
 #define TEST_STRING(column_number, length)                                   \
 	NOTE_STRING(column_number, length);                                  \
+	tested = (length);                                                   \
 	EACH_TEST(i) {                                                       \
-		u64 holds = (u64)(length) >> 63;                             \
+		u64 holds = tested >> 63;                                    \
 		if (TEST(i)->column != (column_number))                      \
 			continue;                                            \
 		made |= 1ull << i;                                           \
 		if (TEST(i)->flags & TEST_ABSENT)                            \
 			holds ^= TEST(i)->flags & TEST_NEGATE;               \
 		else                                                         \
-			holds = (holds ^ 1) & (compare_string(i, length) ^ (TEST(i)->flags & TEST_NEGATE)); \
+			holds = (holds ^ 1) & (compare_string(i, tested) ^ (TEST(i)->flags & TEST_NEGATE)); \
 		truth |= holds << i;                                         \
 	}
 
