@@ -38,6 +38,8 @@ u32 regex_state, regex_length;
 /* Takes eight bytes, or those up to the string's end. */
 BODY(take_bytes)
 {
+	ONLY_IF(query.automaton_max);
+
 	u32 state = regex_state, left = regex_length - i * 8;
 	u64 word = WORD(SOURCE(i * 8));
 	struct state *row;
@@ -51,6 +53,8 @@ BODY(take_bytes)
 /* Whether source[0 .. length) takes the automaton from state `start` to `accepting` or a later one. */
 GLOBAL int accepts(u32 start, u32 accepting, u32 length)
 {
+	ONLY_IF(query.automaton_max);
+
 	regex_state = start;
 	regex_length = length;
 	if (length && length <= SOURCE_MASK)

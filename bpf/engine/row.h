@@ -25,6 +25,11 @@
 
 #define GLOBAL __attribute__((noinline, weak))
 
+/* The verifier checks a global function that no query calls, too. So an expensive one begins with the condition of its callers. */
+#define ONLY_IF(condition)                                                   \
+	if (!(condition))                                                    \
+		return 0
+
 #define CHUNK 64
 
 /*

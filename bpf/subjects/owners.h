@@ -90,6 +90,8 @@ static __noinline int put_owner(struct owner_key *key, struct owner *value)
 
 BODY(keep_text_part)
 {
+	ONLY_IF(query.flags & QUERY_PREPARE);
+
 	u32 at = i * TEXT_PART;
 
 	if (at >= text_length)
@@ -103,6 +105,8 @@ BODY(keep_text_part)
 
 BODY(fetch_text_part)
 {
+	ONLY_IF(query.flags & QUERY_PREPARE);
+
 	u32 at = i * TEXT_PART;
 	struct owner *part;
 
@@ -122,6 +126,8 @@ BODY(fetch_text_part)
 /* Keeps source[0 .. length) as a text of the thread. */
 GLOBAL int keep_text(u32 tid, u32 kind, u32 length)
 {
+	ONLY_IF(query.flags & QUERY_PREPARE);
+
 	if (length > SOURCE_MASK)
 		return 0;
 	text_key.object = text_object(tid, kind);
@@ -133,6 +139,8 @@ GLOBAL int keep_text(u32 tid, u32 kind, u32 length)
 /* Writes a text of the thread to source. Returns its length, which is negative without one. */
 GLOBAL int owner_text(u32 tid, u32 kind, s32 length)
 {
+	ONLY_IF(query.flags & QUERY_PREPARE);
+
 	if (length < 0 || length > SOURCE_MASK)
 		return NO_STRING;
 	text_key.object = text_object(tid, kind);
