@@ -18,6 +18,8 @@
 
 #include "groups.h"
 
+#define IS_CHANGES (query.flags & QUERY_CHANGES)
+
 struct change_key {
 	u64 identity[2];
 	u64 cells[2];		/* zeros for the first row of an identity */
@@ -49,6 +51,8 @@ struct change fresh_change;	/* too large for the stack */
 /* Remembers the identity, which is the end of row so far. */
 GLOBAL int end_identity(void)
 {
+	ONLY_IF(IS_CHANGES);
+
 	identity_end = row_len;
 	hash_row(cells_from, 0);
 	change_identity[0] = hash[0];
@@ -77,6 +81,8 @@ u32 row_kind;
 /* Sets row_kind for the finished row, and its byte of the row. */
 GLOBAL int compare_row(void)
 {
+	ONLY_IF(IS_CHANGES);
+
 	struct change_key key = { { change_identity[0], change_identity[1] }, {} };
 	struct change *first, *other;
 	u64 pass = progress.pass;
@@ -112,6 +118,8 @@ GLOBAL int compare_row(void)
 /* Remembers the row that has been written. */
 GLOBAL int remember_row(void)
 {
+	ONLY_IF(IS_CHANGES);
+
 	struct change_key key = { { change_identity[0], change_identity[1] }, {} };
 	struct change *change = bpf_map_lookup_elem(&changes, &key);
 	u32 kind = row_kind;
@@ -146,6 +154,8 @@ GLOBAL int remember_row(void)
 /* Appends an identity to row. */
 GLOBAL int put_identity(u64 text, u32 length)
 {
+	ONLY_IF(IS_CHANGES);
+
 	u32 at = row_len;
 
 	bpf_probe_read_kernel(ROW(at), IDENTITY_BYTES, (void *)text);
@@ -199,20 +209,16 @@ static __always_inline void forget_row(struct change_key *key, u64 pass)
 	}
 
 #define DEFINE_GONE                                                          \
-	SEC("iter/bpf_map_elem")                                             \
-	int gone(struct bpf_iter__bpf_map_elem *ctx)                         \
+	VISITOR(gone, changes, (void)0)                                      \
 	{                                                                    \
-		struct seq_file *seq = ctx->meta->seq;                       \
-		struct change *change = ctx->value;                          \
-		struct change_key *entry = ctx->key, key;                    \
+		struct change_key entry = *(struct change_key *)key;         \
+		struct change *change = value;                               \
 		u32 size;                                                    \
                                                                              \
-		if (!entry || !change || !(query.flags & QUERY_CHANGES))     \
-			return 0;                                            \
-		key = *entry;                                                \
-		if (is_unused(&key, change, progress.pass))                  \
-			bpf_map_delete_elem(&changes, &key);                 \
-		if (!is_gone(&key, change, progress.pass))                   \
+		ONLY_IF(IS_CHANGES);                                         \
+		if (is_unused(&entry, change, progress.pass))                \
+			bpf_map_delete_elem(&changes, &entry);               \
+		if (!is_gone(&entry, change, progress.pass))                 \
 			return 0;                                            \
 		row_len = 0;                                                 \
 		ROW_BEGIN;                                                   \
@@ -228,8 +234,11 @@ static __always_inline void forget_row(struct change_key *key, u64 pass)
 		}                                                            \
 		ROW_END;                                                     \
 		size = row_len - ROW_FROM;                                   \
-		if (size <= ROW_MASK && !bpf_seq_write(seq, row + ROW_FROM, size)) \
-			forget_row(&key, progress.pass);                     \
+		if (size > ROW_MASK)                                         \
+			return 0;                                            \
+		MAKE_ROOM(size);                                             \
+		if (!bpf_seq_write(seq, row + ROW_FROM, size))               \
+			forget_row(&entry, progress.pass);                   \
 		return 0;                                                    \
 	}
 

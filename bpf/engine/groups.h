@@ -16,6 +16,8 @@
 #include "where.h"
 #include "symbol.h"
 
+#define IS_COUNT (query.flags & QUERY_COUNT)
+
 struct group_key {
 	u64 hash[2];
 	u64 part;
@@ -139,6 +141,8 @@ static __always_inline void hash_chunk(const char *from)
 #define HASH_BODY(name, PLACE)                                               \
 	BODY(name)                                                           \
 	{                                                                    \
+		ONLY_IF(query.flags & (QUERY_COUNT | QUERY_CHANGES));        \
+                                                                             \
 		u32 at = hash_at;                                            \
                                                                              \
 		if (at >= hash_end)                                          \
@@ -159,6 +163,8 @@ static __always_inline void clear_chunk(char *from)
 /* Hashes row[from .. row_len) and one more word. What follows in row[] becomes zeros. */
 GLOBAL int hash_row(u32 from, u64 more)
 {
+	ONLY_IF(query.flags & (QUERY_COUNT | QUERY_CHANGES));
+
 	u32 end = row_len, length = end - from;
 
 	clear_chunk(FIXED(ROW, end));
@@ -177,6 +183,8 @@ GLOBAL int hash_row(u32 from, u64 more)
 /* Hashes the string source[0 .. length). */
 GLOBAL int hash_source(u32 length)
 {
+	ONLY_IF(IS_COUNT);
+
 	if (length > SOURCE_MASK)
 		length = SOURCE_MASK;
 	clear_chunk(FIXED(SOURCE, length));
@@ -231,6 +239,8 @@ enum { DISTINCT_KNOWN, DISTINCT_NEW, DISTINCT_LOST };
 /* Remembers the current row's value for aggregate i in its group. */
 GLOBAL int add_distinct(u32 i)
 {
+	ONLY_IF(IS_COUNT);
+
 	struct distinct_key key;
 	u64 one = 1;
 	long error;
@@ -342,6 +352,8 @@ static __always_inline void settle_slot(u32 slot)
 
 BODY(settle)
 {
+	ONLY_IF(IS_COUNT);
+
 	settle_slot(i);
 	return 0;
 }
@@ -354,6 +366,8 @@ u32 part_failed;
 /* Stores part i + 1 of the text of a new group, row[CELLS_FROM .. row_len). */
 BODY(keep_part)
 {
+	ONLY_IF(IS_COUNT);
+
 	u32 from = CELLS_FROM + FIRST_BYTES + i * GROUP_BYTES;
 	struct group_key key = { { group_hash[0], group_hash[1] }, i + 1 };
 
@@ -389,6 +403,8 @@ static __always_inline void make_group(struct group_key *key, u32 length)
 /* Counts the row in row[0 .. row_len) in its group. */
 GLOBAL int add_to_group(void)
 {
+	ONLY_IF(IS_COUNT);
+
 	u32 length = row_len - CELLS_FROM, slot = 0;
 	const char *text = row + CELLS_FROM;
 	u64 shape = TEXT_SHAPE, mix = shape, difference = 1;
@@ -444,7 +460,68 @@ GLOBAL int add_to_group(void)
 	return 0;
 }
 
-/* --- the output --- */
+/* --- a map as output --- */
+
+/*
+ * VISITOR(name, MAP, begin) { ... } is a program that runs `begin`, an expression, and then its body for each element of MAP. The
+ * body has `seq`, `key` and `value`; before it writes `size` bytes by its only bpf_seq_write, MAKE_ROOM(size) makes it return
+ * where they do not fit. Another iterator then goes on, so the body deletes what it has written.
+ *
+ * The program visits the map by a helper, in the first element of a walk over something else: some hosts refuse all iterators over
+ * the elements of maps. The helper is younger (5.13) than a program for kernels without bpf_loop may ask for, whose iterator walks
+ * over the map itself; there the kernel makes the room.
+ */
+#ifdef BOUNDED_LOOPS
+#define MAKE_ROOM(size) do { } while (0)
+#define FORGET_GROUP(key) do { } while (0)	/* the iterator could then miss the next one */
+#define VISITOR(name, MAP, begin)                                            \
+	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value); \
+	SEC("iter/bpf_map_elem")                                             \
+	int name(struct bpf_iter__bpf_map_elem *ctx)                         \
+	{                                                                    \
+		struct seq_file *seq = ctx->meta->seq;                       \
+                                                                             \
+		if (!ctx->key || !ctx->value)                                \
+			return 0;                                            \
+		if (!ctx->meta->seq_num)                                     \
+			begin;                                               \
+		name##_visit(seq, ctx->key, ctx->value);                     \
+		return 0;                                                    \
+	}                                                                    \
+	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value)
+#else
+static u32 visited_bytes;	/* written by this run of the program */
+
+#define MAKE_ROOM(size)                                                      \
+	do {                                                                 \
+		if (visited_bytes && visited_bytes + (size) > ROW_MASK) {    \
+			progress.cut = 1;                                    \
+			return 1;                                            \
+		}                                                            \
+		visited_bytes += (size);                                     \
+	} while (0)
+#define FORGET_GROUP(key) bpf_map_delete_elem(&groups, key)
+#define VISITOR(name, MAP, begin)                                            \
+	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value); \
+	static __noinline long name##_element(void *map, void *key, void *value, struct seq_file **seq) \
+	{                                                                    \
+		return name##_visit(*seq, key, value);                       \
+	}                                                                    \
+	SEC("iter/bpf_map")                                                  \
+	int name(struct bpf_iter__bpf_map *ctx)                              \
+	{                                                                    \
+		struct seq_file *seq = ctx->meta->seq;                       \
+                                                                             \
+		if (!ctx->map || ctx->meta->seq_num)                         \
+			return 0;                                            \
+		visited_bytes = 0;                                           \
+		begin;                                                       \
+		progress.cut = 0;                                            \
+		bpf_for_each_map_elem(&MAP, name##_element, &seq, 0);        \
+		return 0;                                                    \
+	}                                                                    \
+	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value)
+#endif
 
 /*
  * A group as user space reads it (src/cli/groups.ts), in the byte order of the machine: its size in bytes with GROUP_REST for the
@@ -457,6 +534,8 @@ static u32 record_size;
 /* Appends part i + 1 of a text to the record in row[]. */
 BODY(append_part)
 {
+	ONLY_IF(IS_COUNT);
+
 	struct group_key key = { { group_hash[0], group_hash[1] }, i + 1 };
 	u32 at = GROUP_HEAD + (i + 1) * GROUP_BYTES;
 	struct group *group;
@@ -479,33 +558,40 @@ static __always_inline void begin_record(u32 length, u32 mark, u32 seen, u64 cou
 	bpf_probe_read_kernel(row + GROUP_HEAD, GROUP_BYTES, (void *)bytes);
 }
 
-SEC("iter/bpf_map_elem")
-int finish(struct bpf_iter__bpf_map_elem *ctx)
+static __always_inline long begin_groups(struct seq_file *seq)
 {
-	struct seq_file *seq = ctx->meta->seq;
-	struct group_key *key = ctx->key;
-	struct group *group = ctx->value;
 	u32 size;
 
-	if (!key || !group)
+	if (progress.cut)
 		return 0;
-	if (!ctx->meta->seq_num) {
-		LOOP(1 << RECENT_BITS, settle);
-		begin_record(0, GROUP_REST, rest.seen, rest.count, ADDRESS(rest.bytes));
-		size = record_size;
-		if (size <= ROW_MASK)
-			bpf_seq_write(seq, row, size);
-	}
-	if (key->part)
+	LOOP(1 << RECENT_BITS, settle);
+	begin_record(0, GROUP_REST, rest.seen, rest.count, ADDRESS(rest.bytes));
+	size = record_size;
+	if (size > ROW_MASK)
 		return 0;
-	group_hash[0] = key->hash[0];
-	group_hash[1] = key->hash[1];
+	MAKE_ROOM(size);
+	bpf_seq_write(seq, row, size);
+	return 0;
+}
+
+VISITOR(finish, groups, begin_groups(seq))
+{
+	struct group_key entry = *(struct group_key *)key;
+	struct group *group = value;
+	u32 size;
+
+	ONLY_IF(IS_COUNT && !entry.part);
+	group_hash[0] = entry.hash[0];
+	group_hash[1] = entry.hash[1];
 	begin_record(group->length, 0, group->seen, group->count, ADDRESS(group->bytes));
 	if (record_size > GROUP_HEAD + GROUP_BYTES)
 		LOOP(GROUP_PARTS, append_part);
 	size = record_size;
-	if (size <= ROW_MASK)
-		bpf_seq_write(seq, row, size);
+	if (size > ROW_MASK)
+		return 0;
+	MAKE_ROOM(size);
+	if (!bpf_seq_write(seq, row, size))
+		FORGET_GROUP(&entry);
 	return 0;
 }
 

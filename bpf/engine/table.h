@@ -36,7 +36,6 @@
 #include "turn.h"
 #ifdef FULL_QUERY
 #include "changes.h"
-#define IS_CHANGES (query.flags & QUERY_CHANGES)
 #define begin_changes()                                                      \
 	do {                                                                 \
 		PUT_OP;                                                      \
@@ -53,7 +52,6 @@
 
 #ifdef FULL_QUERY
 #include "groups.h"
-#define IS_COUNT (query.flags & QUERY_COUNT)
 #define COLUMNS_READ (query.where | query.noted)
 #define COLUMNS_NOTED query.noted
 #define CLEAR_NOTES (noted_seen = 0)

@@ -86,6 +86,13 @@ export class Walk {
     return this.#walk(place, false);
   }
 
+  /** A descriptor with the rows that follow in the same place. */
+  #resume(place: string | undefined): number {
+    if (place === FINISH) return this.#stage(STAGE_FINISH);
+    if (place === GONE) return this.#stage(STAGE_GONE);
+    return this.#walk(place, true);
+  }
+
   /** A descriptor with the rows of a place that is no stage, or with those that follow; -1 where the place no longer exists. */
   #walk(place: string | undefined, resume: boolean): number {
     if (place === undefined) {
@@ -169,9 +176,10 @@ export class Walk {
     if (this.#rows < 0) this.#rows = this.#open(this.#places[this.#place]);
     if (this.#rows < 0) return this.#leave();
     let read = this.#read(this.#rows, buffer);
-    // The kernel ends a walk over cgroups after one buffer, the program one over unix: the next part needs a new iterator.
+    // The kernel ends a walk over cgroups after one buffer, the program one over unix or its own map: the next part needs a new
+    // iterator.
     while (read === -EOPNOTSUPP || ((read === 0 || read === -EAGAIN) && this.#isCut())) {
-      const next = this.#walk(this.#places[this.#place], true);
+      const next = this.#resume(this.#places[this.#place]);
       this.#shim.close(this.#rows);
       this.#rows = next;
       if (next < 0) return this.#leave();
