@@ -25,11 +25,14 @@ const HELPERS: readonly (readonly [string, string, string])[] = [
 
 /** Loads the program of `table` and closes it. Says how the load worked, or why it failed. */
 function attempt(libraries: Libraries, table: Table): ReturnType<Attempt> {
+  const map = MAP_TYPES[table.name] && 1;
   try {
-    using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name] }, "csv").request, false);
+    using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name], map }, "csv").request, false);
     return { ok: true, found: program.light ? "light skeleton" : "libbpf" };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    // Whether a walk works is known only with a map of the right type.
+    if (map && error.reason.step === "attach") return { ok: true, found: `${table.iterator} iterator` };
     return { ok: false, found: explain(error.reason, table).replace(/^cannot read table \S+: /, "") };
   }
 }
@@ -40,8 +43,6 @@ type Attempt = (table: Table) => { ok: boolean; found: string };
 function tableFinding(table: Table, available: boolean, attempt: Attempt): Finding {
   const check = `table ${table.name}`;
   if (!available) return { check, ok: false, found: `no ${table.iterator} iterator`, advice: `Linux ${table.since} or later` };
-  // These tables attach to a map: whether a walk works is known only with a map.
-  if (MAP_TYPES[table.name]) return { check, ok: true, found: `${table.iterator} iterator`, advice: "" };
   const { ok, found } = attempt(table);
   return { check, ok, found, advice: ok ? "" : `task-iter -v ${table.name} shows the verifier's log` };
 }

@@ -51,6 +51,9 @@ export function explain(error: TaskIterError, table: Table): string {
   if (error.errno === ENOSYS) return `${what}: this kernel has no BPF: use one built with CONFIG_BPF_SYSCALL=y`;
   if (error.errno === EMFILE) return `${what}: too many open files: raise the limit (ulimit -n)`;
   if (error.errno === ENFILE) return `${what}: too many open files on this machine (fs.file-max)`;
+  if (error.errno === EPERM && error.step === "load") {
+    return `${what}: not permitted, though no capability is missing: this host refuses the ${table.iterator} iterator`;
+  }
   if (!hasBtf()) {
     return `${what}: this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y`;
   }
