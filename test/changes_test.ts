@@ -12,7 +12,7 @@ import { plan } from "../src/query/plan.ts";
 import type { Format } from "../src/query/request.ts";
 import { findTable } from "../src/query/plan.ts";
 import { chunks } from "../src/stream.ts";
-import { executable, Fixture, run, taskIter, TemporaryFolder } from "./support.ts";
+import { elementsTest, executable, Fixture, noElements, run, taskIter, TemporaryFolder } from "./support.ts";
 
 /** Passes over one program, as text. */
 class Passes implements Disposable {
@@ -58,10 +58,12 @@ function apply(state: Map<string, Row>, found: readonly Change[], identity: read
   }
 }
 
+/** By libbpf the rows that are gone come from an iterator over the elements of a map. */
 const WAYS = [[false, "light"], [true, "libbpf"]] as const;
 
 for (const [libbpf, way] of WAYS) {
-  Deno.test(`a row is new, then changed, then gone: ${way}`, async () => {
+  const test = libbpf ? elementsTest : Deno.test;
+  test(`a row is new, then changed, then gone: ${way}`, async () => {
     using folder = new TemporaryFolder();
     const fixture = await Fixture.start("names", folder.path);
     const { pid } = fixture;
@@ -104,7 +106,7 @@ Deno.test("CSV begins with op and t, text shows a diff", async () => {
 Deno.test("thousands of rows that go at once are all gone in one pass", async () => {
   const fixture = await Fixture.start("many", "3000");
   const query = { table: "files", where: `pid == ${fixture.pid}`, columns: ["fd", "pos", "type", "path"] };
-  for (const [libbpf] of WAYS) {
+  for (const [libbpf] of noElements ? WAYS.slice(0, 1) : WAYS) {
     using passes = new Passes(query, "jsonl", libbpf);
     const first = passes.rows();
     ok(first.length > 3000 && first.every(({ op }) => op === "+"));

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { parse as parseCsv } from "csv-parse/sync";
 import fc from "fast-check";
 import { possibleCpus } from "../src/query/cpus.ts";
-import { root, type Row, run, taskIter, TemporaryFolder } from "./support.ts";
+import { elementsTest, root, type Row, run, taskIter, TemporaryFolder } from "./support.ts";
 
 /** Runs a command, which must succeed. */
 function output(command: string, ...args: string[]): string {
@@ -136,7 +136,7 @@ const sortKeys = (_: string, value: unknown) =>
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
     : value;
 
-Deno.test("elems shows keys and values by the map's BTF, as bpftool does, for any bytes", async () => {
+elementsTest("elems shows keys and values by the map's BTF, as bpftool does, for any bytes", async () => {
   await using maps = await Maps.load();
   const size = (name: string) => {
     const { bytes_key, bytes_value } = JSON.parse(output("bpftool", "-j", "map", "show", "id", String(maps.ids[name])));
@@ -163,7 +163,7 @@ Deno.test("elems shows keys and values by the map's BTF, as bpftool does, for an
   }
 });
 
-Deno.test("elems writes every number exactly, words of enumerations, and bits of what it has no number for", async () => {
+elementsTest("elems writes every number exactly, words of enumerations, and bits of what it has no number for", async () => {
   await using maps = await Maps.load();
   const [name] = Object.keys(maps.ids).filter((name) => name.endsWith(".data"));
   const text = maps.text(name!, "--format=jsonl");
@@ -175,7 +175,7 @@ Deno.test("elems writes every number exactly, words of enumerations, and bits of
   match(text, /^\{"key":"00000000","value":\{/, "a key without a type stays digits");
 });
 
-Deno.test("elems is the same in every format, and the predicate compares JSON", async () => {
+elementsTest("elems is the same in every format, and the predicate compares JSON", async () => {
   await using maps = await Maps.load();
   const value = (text: string, a: number) => {
     const bytes = new Uint8Array(12);
@@ -210,7 +210,7 @@ Deno.test("elems is the same in every format, and the predicate compares JSON", 
   }
 });
 
-Deno.test("elems lists a value of each CPU", async () => {
+elementsTest("elems lists a value of each CPU", async () => {
   await using maps = await Maps.load();
   const theirs: Row[] = maps.dump("el_percpu");
   const ours = maps.rows("el_percpu");
@@ -218,7 +218,7 @@ Deno.test("elems lists a value of each CPU", async () => {
   equal(ours.map(({ value }) => value.length), [possibleCpus(), possibleCpus()]);
 });
 
-Deno.test("elems shows null for a kernel object in a value", async () => {
+elementsTest("elems shows null for a kernel object in a value", async () => {
   await using maps = await Maps.load();
   const value = new Uint8Array(32);
   const view = new DataView(value.buffer);
@@ -228,7 +228,7 @@ Deno.test("elems shows null for a kernel object in a value", async () => {
   equal(maps.rows("el_locked"), [{ key: 0, value: { lock: null, after: 5, timer: null, last: 6 } }]);
 });
 
-Deno.test("elems cuts a long text visibly, and shows digits of what would overfill the row", async () => {
+elementsTest("elems cuts a long text visibly, and shows digits of what would overfill the row", async () => {
   await using maps = await Maps.load();
   const value = (byte: number) => {
     const bytes = new Uint8Array(6004).fill(byte);
