@@ -186,6 +186,8 @@ export const witnesses: Record<string, Witness> = {
     MAPS.elems!({} as Surroundings);
     let objects = 0;
     for (const row of read({ pid: process.pid })) {
+      // The reading itself had descriptors, which are gone.
+      if (!fs.existsSync(`/proc/self/fdinfo/${row.fd}`)) continue;
       const info = Object.fromEntries(lines(`/proc/self/fdinfo/${row.fd}`).map((line) => words(line.replace(":", " "))));
       const bpf = /^anon_inode:(bpf-map|bpf-prog|bpf_link|btf)$/.test(row.path);
       objects += Number(bpf);
