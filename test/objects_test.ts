@@ -374,7 +374,10 @@ Deno.test("slabs counts objects and slabs as /proc/slabinfo does", () => {
       const [found, expected] = [`${[active_objs, num_objs, num_slabs]}`, `${before.get(name)}`];
       // The kernel's own figure is an estimate where a list of partial slabs is long (MAX_PARTIAL_TO_SCAN of mm/slub.c).
       const [estimate] = before.get(name)!;
-      const isNear = num_slabs > 10_000 && Math.abs(active_objs - estimate!) <= estimate! / 50;
+      // The process that reads has some objects itself, in a cache of few perhaps from slabs that were not full.
+      const isNear = num_slabs > 10_000
+        ? Math.abs(active_objs - estimate!) <= estimate! / 50
+        : active_objs > estimate! && active_objs - estimate! <= 4;
       if (found === expected || isNear && found.endsWith(`,${num_objs},${num_slabs}`)) compared.add(name);
       else different.set(name, { found, expected });
     }

@@ -145,6 +145,7 @@ export class TemporaryFolder implements Disposable {
   readonly path = mkdtempSync(`${tmpdir()}/task-iter-test-`);
 
   [Symbol.dispose](): void {
-    rmSync(this.path, { recursive: true, force: true });
+    // What has just ended may still have made a file meanwhile.
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }

@@ -475,20 +475,20 @@ GLOBAL int add_to_group(void)
 #define MAKE_ROOM(size) do { } while (0)
 #define FORGET_GROUP(key) do { } while (0)	/* the iterator could then miss the next one */
 #define VISITOR(name, MAP, begin)                                            \
-	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value); \
+	static __always_inline int name##_visit(struct seq_file *seq, void *key, void *value); \
 	SEC("iter/bpf_map_elem")                                             \
 	int name(struct bpf_iter__bpf_map_elem *ctx)                         \
 	{                                                                    \
 		struct seq_file *seq = ctx->meta->seq;                       \
+		void *key = ctx->key, *value = ctx->value;                   \
                                                                              \
-		if (!ctx->key || !ctx->value)                                \
+		if (!key || !value)                                          \
 			return 0;                                            \
 		if (!ctx->meta->seq_num)                                     \
 			begin;                                               \
-		name##_visit(seq, ctx->key, ctx->value);                     \
-		return 0;                                                    \
+		return name##_visit(seq, key, value);                        \
 	}                                                                    \
-	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value)
+	static __always_inline int name##_visit(struct seq_file *seq, void *key, void *value)
 #else
 static u32 visited_bytes;	/* written by this run of the program */
 
@@ -502,7 +502,7 @@ static u32 visited_bytes;	/* written by this run of the program */
 	} while (0)
 #define FORGET_GROUP(key) bpf_map_delete_elem(&groups, key)
 #define VISITOR(name, MAP, begin)                                            \
-	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value); \
+	static __always_inline int name##_visit(struct seq_file *seq, void *key, void *value); \
 	static __noinline long name##_element(void *map, void *key, void *value, struct seq_file **seq) \
 	{                                                                    \
 		return name##_visit(*seq, key, value);                       \
@@ -520,7 +520,7 @@ static u32 visited_bytes;	/* written by this run of the program */
 		bpf_for_each_map_elem(&MAP, name##_element, &seq, 0);        \
 		return 0;                                                    \
 	}                                                                    \
-	static __always_inline long name##_visit(struct seq_file *seq, void *key, void *value)
+	static __always_inline int name##_visit(struct seq_file *seq, void *key, void *value)
 #endif
 
 /*

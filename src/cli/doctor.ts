@@ -24,7 +24,7 @@ const HELPERS: readonly (readonly [string, string, string])[] = [
 ];
 
 /** Loads the program of `table` and closes it. Says how the load worked, or why it failed. */
-function attempt(libraries: Libraries, table: Table): ReturnType<Attempt> {
+export function attempt(libraries: Libraries, table: Table): ReturnType<Attempt> {
   const map = MAP_TYPES[table.name] && 1;
   try {
     using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name], map }, "csv").request, false);

@@ -14,8 +14,9 @@ import fs from "node:fs";
 import net from "node:net";
 import { before, release } from "../../src/native/kernel.ts";
 import { bun } from "../../src/native/bun.ts";
-import type { Format } from "../../src/query/request.ts";
+import type { Format, Request } from "../../src/query/request.ts";
 import { type Libraries, load as loadProgram } from "../../src/native/load.ts";
+import type { Program } from "../../src/native/program.ts";
 import { EPERM, TaskIterError } from "../../src/errors.ts";
 import { plan, type Query } from "../../src/query/plan.ts";
 import { MAX_TESTS } from "../../src/query/layout.gen.ts";
@@ -85,19 +86,22 @@ const noElements = ((): boolean => {
 })();
 const NO_ELEMENTS = "this host refuses iterators over the elements of maps";
 
+/** Loads in that way. The error of a failed load has the verifier's log. */
+function loadBy(way: "light" | "libbpf", request: Request, verbose: Request["verbose"] = false): Program {
+  const libbpf = way === "libbpf";
+  try {
+    return loadProgram(libraries, { ...request, libbpf, verbose });
+  } catch (error) {
+    if (!(error instanceof TaskIterError) || error.step !== "load") throw error;
+    return loadProgram(libraries, { ...request, libbpf, verbose: true }); // fails again, with the whole log
+  }
+}
+
 /** One pass of `query`, without header or summary, loaded in that way. */
 function read(query: Query, format: Format, way: "light" | "libbpf", record = false): string {
   const { request, table } = plan(query, format);
   const began = performance.now();
-  const libbpf = way === "libbpf";
-  let program;
-  try {
-    program = loadProgram(libraries, { ...request, libbpf, verbose: record && "numbers" });
-  } catch (error) {
-    if (!(error instanceof TaskIterError) || error.step !== "load") throw error;
-    program = loadProgram(libraries, { ...request, libbpf, verbose: true }); // fails again, with the whole log;
-  }
-  using loaded = program;
+  using loaded = loadBy(way, request, record && "numbers");
   const milliseconds = performance.now() - began;
   const decoder = new TextDecoder();
   let text = "";
@@ -251,7 +255,7 @@ function groups(query: Query, columns: Column[], way: "light" | "libbpf"): void 
   const counted = (): Groups => {
     const grouping = groupingOf(summed === undefined ? {} : { sum: [summed] });
     const planned = plan({ ...query, columns: by, grouping }, "jsonl");
-    using program = loadProgram(libraries, { ...planned.request, libbpf: way === "libbpf" });
+    using program = loadBy(way, planned.request);
     const { groups, lost } = takeGroups(program.walk, planned);
     same(lost, 0, "rows without a group");
     return new Map(groups.map(({ text, rows, values }) => {
@@ -274,10 +278,7 @@ function groups(query: Query, columns: Column[], way: "light" | "libbpf"): void 
 
 /** The rows that the changes of three passes make. */
 function afterChanges(query: Query, { identity }: Table, way: "light" | "libbpf"): Row[] {
-  using program = loadProgram(libraries, {
-    ...plan({ ...query, changes: 300_000 }, "jsonl", true).request,
-    libbpf: way === "libbpf",
-  });
+  using program = loadBy(way, plan({ ...query, changes: 300_000 }, "jsonl", true).request);
   const rows = new Map<string, Row[]>();
   for (let pass = 0; pass < 3; pass++) {
     program.stamp({ t: `${pass}` });
@@ -373,7 +374,9 @@ async function checkTable(table: Table, around: Surroundings): Promise<void> {
     await check(`${name}: ${column.name} is compared, or that is refused`, () => symbols(table, column, around));
   }
   const lasts = table.columns.filter((column) => column.shown && comparable(column) && !CHANGING[name]?.includes(column.name));
-  const some: Query = { ...base, columns: lasts.map(({ name }) => name), where: SOME[name] };
+  // A reading has descriptors, as many as its program has maps.
+  const others = lasts.some(({ name }) => name === "pid") ? `pid != ${process.pid}` : undefined;
+  const some: Query = { ...base, columns: lasts.map(({ name }) => name), where: SOME[name] ?? others };
   for (const way of form === "whole" ? ways : [ways[0]]) {
     // By libbpf both need such an iterator.
     if (noElements && way === "libbpf") {

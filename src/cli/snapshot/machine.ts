@@ -15,7 +15,7 @@ import { WhereError } from "../../query/where.ts";
 import type { Host, Manifest, TableFacts } from "../../report/data.ts";
 import { chunks } from "../../stream.ts";
 import { openingOnce, parseChecks, perform, worst } from "../check.ts";
-import { examine } from "../doctor.ts";
+import { attempt, examine } from "../doctor.ts";
 import { explain } from "../explain.ts";
 import { Interrupted } from "../output.ts";
 import { load, Refused } from "../read.ts";
@@ -210,7 +210,7 @@ export function collect(libraries: Libraries, options: Options, destination: Des
   const json = (value: unknown) => JSON.stringify(value, null, 1) + "\n";
   const about = host(redactor);
   write("host.json", json(about));
-  write("doctor.json", json(examine((table) => loaded.get(table.name) ?? { ok: false, found: "not tried" })));
+  write("doctor.json", json(examine((table) => loaded.get(table.name) ?? attempt(libraries, table))));
   const outcomes = perform(once, parseChecks(JSON.stringify(ready)));
   write("checks.json", report(outcomes, worst(outcomes.map(({ state }) => state)), "json", true));
   for (const facts of taken.tables) {
