@@ -132,8 +132,8 @@ struct word {
 
 #define COMPARE_NUMBER(bias, name, expression)                               \
 	u64 cell_value = (expression);                                       \
-	KEEP_NUMBER(COLUMN_##name, cell_value, absent);                      \
-	TEST_NUMBER(COLUMN_##name, cell_value ^ (bias), absent)
+	TEST_NUMBER(COLUMN_##name, cell_value ^ (bias), absent)              \
+	KEEP_NUMBER(COLUMN_##name, cell_value);
 #define WRITE_NUMBER(put, name, width, expression)                           \
 	u64 cell_value = (expression);                                       \
 	CELL_BEGIN(name, width);                                             \

@@ -117,11 +117,12 @@ GLOBAL int compare_string(u32 i, u32 length)
 
 u64 numbers[64];		/* of the columns that the predicate reads */
 
-#define KEEP_NUMBER(column_number, value, absent)                            \
+/* After TEST_NUMBER. */
+#define KEEP_NUMBER(column_number, value)                                    \
 	do {                                                                 \
 		numbers[column_number] = (value);                            \
 		known |= 1ull << (column_number);                            \
-		missing |= (u64)(absent) << (column_number);                 \
+		missing |= tested_absent << (column_number);                 \
 	} while (0)
 
 struct product {
@@ -168,7 +169,7 @@ GLOBAL int compare_pair(u32 i)
 	}
 #else
 #define IS_PAIR(i) false
-#define KEEP_NUMBER(column_number, value, absent) do { } while (0)
+#define KEEP_NUMBER(column_number, value) do { } while (0)
 #define TEST_PAIRS
 #endif
 
@@ -180,9 +181,9 @@ static volatile u64 tested, tested_absent;
 
 /* Makes every test of a column: of a number, or of a string in source. A negative length means that the string is absent. */
 #define TEST_NUMBER(column_number, value, absent)                            \
-	NOTE_NUMBER(column_number, value, absent);                           \
 	tested = (value);                                                    \
 	tested_absent = (absent);                                            \
+	NOTE_NUMBER(column_number, tested, tested_absent);                   \
 	EACH_TEST(i) {                                                       \
 		if (TEST(i)->column != (column_number) || IS_PAIR(i))        \
 			continue;                                            \
