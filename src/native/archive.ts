@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
- * Archives in the executable. Programs that few queries need, and the plain ones of tables that are read less often, are there in one
+ * Archives in the executable. Programs that few queries need, and all programs of tables that are read less often, are there in one
  * file for a table's formats: they have so much in common that they take half the space.
  */
 
@@ -12,9 +12,8 @@ export function archived(name: string): { archive: string; index: number } | und
   const table = name.indexOf(".");
   const format = name.indexOf(".", table + 1);
   const kind = name.slice(format + 1);
-  if (kind !== "full.light" && kind !== "bounded.bpf.o" && (kind !== "plain.light" || isOftenRead(name.slice(0, table)))) {
-    return undefined;
-  }
+  const isRare = kind === "full.light" || kind === "bounded.bpf.o";
+  if (!isRare && (!kind.endsWith("light") || isOftenRead(name.slice(0, table)))) return undefined;
   return {
     archive: `${name.slice(0, table)}.${kind}`,
     index: FORMATS.indexOf(name.slice(table + 1, format) as typeof FORMATS[number]),
