@@ -86,6 +86,22 @@ for (const [libbpf, way] of WAYS) {
   });
 }
 
+for (const format of ["jsonl", "csv", "text"] as const) {
+  Deno.test(`a row does not change by its age alone: ${format}`, async () => {
+    using folder = new TemporaryFolder();
+    await using fixture = await Fixture.start("names", folder.path);
+    const columns = ["age_ns", ...findTable("tasks").columns.map(({ name }) => name).filter((name) => name !== "age_ns")];
+    using passes = new Passes({ table: "tasks", where: `tid == ${fixture.pid}`, columns }, format);
+    const [first] = passes.next().split("\n");
+    const age = (line: string) => Number(/(\d+)\D*$/.exec(line)![1]);
+    ok(age(first!) > 0, "the age is the last column");
+    equal(passes.next(), "", "nothing but time has passed");
+    await fixture.tell(`name ${Buffer.from("older").toString("hex")}`);
+    const [changed] = passes.next().split("\n");
+    ok(changed!.includes("older") && age(changed!) > age(first!), changed);
+  });
+}
+
 Deno.test("CSV begins with op and t, text shows a diff", async () => {
   const fixture = await Fixture.start("name", "fixture-diff");
   const query = { table: "files", where: `comm == fixture-diff && fd == 0`, columns: ["fd", "comm", "flags"] };

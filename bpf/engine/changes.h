@@ -45,6 +45,16 @@ struct {
 
 u32 cells_from, identity_end;	/* indexes in row: of the first cell, and after the identity */
 u32 op_at;			/* index in row of the byte "+", "~" or "-" */
+
+/*
+ * AGING is the name of a column that changes with the time alone, as an age: no row changes by that column. It comes last in the
+ * row, from aging_from on, and has fewer than CHUNK bytes (src/query/plan.ts).
+ */
+#ifndef AGING
+#define AGING ""
+#endif
+u32 aging_from;
+u64 aging_cell[CHUNK / 8];
 u64 change_identity[2];		/* the current row's hash */
 struct change fresh_change;	/* too large for the stack */
 
@@ -78,6 +88,24 @@ static __always_inline struct change *find_change(struct change_key *key, u64 pa
 enum { ROW_SAME, ROW_NEW, ROW_CHANGED, ROW_OTHER_NEW, ROW_OTHER_MORE };
 u32 row_kind;
 
+/* Hashes the cells besides the identity. The hash leaves zeros after them, so the aging cell is put back. */
+static __always_inline void hash_cells(void)
+{
+	u32 end = row_len, from = aging_from;
+
+	if (sizeof(AGING) == 1 || !from) {
+		hash_row(identity_end, 0);
+		return;
+	}
+	for (u32 word = 0; word < CHUNK; word += 8)
+		aging_cell[word / 8] = WORD(ROW(from) + word);
+	row_len = from;
+	hash_row(identity_end, 0);
+	for (u32 word = 0; word < CHUNK; word += 8)
+		WORD(ROW(from) + word) = aging_cell[word / 8];
+	row_len = end;
+}
+
 /* Sets row_kind for the finished row, and its byte of the row. */
 GLOBAL int compare_row(void)
 {
@@ -87,7 +115,7 @@ GLOBAL int compare_row(void)
 	struct change *first, *other;
 	u64 pass = progress.pass;
 
-	hash_row(identity_end, 0);
+	hash_cells();
 	row_kind = ROW_SAME;
 	first = find_change(&key, pass);
 	if (!first) {

@@ -40,9 +40,16 @@
 	do {                                                                 \
 		PUT_OP;                                                      \
 		cells_from = row_len;                                        \
+		aging_from = 0;                                              \
+	} while (0)
+#define NOTE_AGING(name)                                                     \
+	do {                                                                 \
+		if (IS_CHANGES && !__builtin_strcmp(#name, AGING))           \
+			aging_from = row_len;                                \
 	} while (0)
 #else
 #define IS_CHANGES false
+#define NOTE_AGING(name) do { } while (0)
 #define begin_changes() do { } while (0)
 #define end_identity() do { } while (0)
 #define compare_row() 1
@@ -533,6 +540,7 @@ GLOBAL int put_kept(void)
 	BEFORE_CELL(name)                                                    \
 	if (pass & COLUMN_BIT(name) && !IN_PLACE(name) && !IS_KEPT(name)) {  \
 		bool absent = false;                                         \
+		NOTE_AGING(name);                                            \
 		TYPED(OF_TYPE(WRITE, type), name, width, expression)                  \
 		(void)absent;                                                \
 	}                                                                    \

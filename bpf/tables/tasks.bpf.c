@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tasks.bpf.c -- threads, one row each, as ps -eLf */
+#define AGING "age_ns"
 #include "../engine/table.h"
 
 /*

@@ -83,7 +83,10 @@ export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
   sockmap: ["sockmap", "sockhash"],
 };
 
-/** Columns of a socket that tell of its owner (SOCKET_OWNER_COLUMNS of bpf/subjects/owners.h). */
+/** A column by which no row changes (bpf/engine/changes.h): with `--changes` it is the last one. */
+const AGING = "age_ns";
+
+/** Columns of a socket or BPF object that tell of its owner (bpf/subjects/owners.h). */
 const OF_OWNER: readonly string[] = [
   ...["pid", "comm", "fd", "owners", "ppid", "task_uid", "exe", "cgroup", "container", "pod", "ns_pid"],
 ];
@@ -212,7 +215,10 @@ export function plan(query: Query, format: Format, stamped = false, description?
     table.columns.filter(({ name, shown }) => shown || name === "netns" && query.netns !== undefined).map(({ name }) => name);
   const identity = changes ? chooseColumns(table, [...query.netns === undefined ? [] : ["netns"], ...table.identity]) : undefined;
   const chosen = chooseColumns(table, query.columns ?? byDefault);
-  const numbers = identity ? [...new Set([...identity, ...chosen])] : chosen;
+  const aging = table.columns.findIndex(({ name }) => name === AGING);
+  const numbers = identity
+    ? [...new Set([...identity, ...chosen.filter((number) => number !== aging), ...chosen.filter((number) => number === aging)])]
+    : chosen;
   const columns = numbers.map((number) => table.columns[number]!);
   const expression = expressionOf(table, query);
   const narrow = (name: string) => {
@@ -243,7 +249,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
   const hasOwners = table.columns.some(({ name }) => name === "owners");
   const prepare = hasOwners && used.some(({ name }) => OF_OWNER.includes(name));
   if (prepare && description !== undefined) {
-    throw new UsageError("a pinned query cannot look up the owners of sockets: leave out their columns, or pin files");
+    throw new UsageError("a pinned query cannot look up owners: leave out their columns, or pin files");
   }
   const isPlain = columns.every(({ shown }) => shown);
   const tested = predicate?.tests.map(({ column }) => column) ?? [];
