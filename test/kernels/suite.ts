@@ -138,6 +138,9 @@ const SOME: Readonly<Record<string, string>> = { ksyms: 'name ~ "tcp_*"' };
 /** Columns that need a sleepable program, which a kernel that has only libbpf's way does not know. */
 const SLEEPING: Readonly<Record<string, string>> = { tasks: "cmdline" };
 
+/** The tables that are counted and followed in the short form, and where each load takes seconds in emulation. */
+const SLOWLY: readonly string[] = ["files", "tasks", "tcp", "maps", "elems"];
+
 /** Symbols, which kernels before 5.13 cannot compare. */
 const isSymbol = ({ type }: Column): boolean => type === "symbol" || type === "frames";
 const comparable = (column: Column): boolean => !isSymbol(column) || !before(kernel, "5.13");
@@ -239,7 +242,7 @@ function symbols({ name, plural }: Table, column: Column, { kids: [kid] }: Surro
 /** Of each group of rows, how many there are and their sum of a column; a group by its first columns. */
 type Groups = Map<string, string>;
 
-/** Until the table is the same before and after it, `count` gives the groups of its rows, by three columns. */
+/** `count` gives the groups of the table's rows, by three columns; of those that are the same before and after it. */
 function groups(query: Query, columns: Column[], way: "light" | "libbpf"): void {
   const by = columns.slice(0, 3).map(({ name }) => name);
   const summed = columns.find(({ type }) => type === "number")?.name;
@@ -267,10 +270,14 @@ function groups(query: Query, columns: Column[], way: "light" | "libbpf"): void 
   let difference = "";
   for (let attempt = 0; attempt < 10; attempt++) {
     pause(20 * attempt);
-    const [first, found, second] = [ofRows(), counted(), ofRows()];
-    const wrong = [...first].filter(([key, values]) => second.get(key) === values && found.get(key) !== values);
+    const [first, found] = [ofRows(), counted()];
+    let wrong = [...first].filter(([key, values]) => found.get(key) !== values);
     // A reading's own BPF objects are gone in the next one.
-    const strange = columns[0]!.name === "id" ? [] : [...found].filter(([key]) => !first.has(key) && !second.has(key));
+    let strange = columns[0]!.name === "id" ? [] : [...found].filter(([key]) => !first.has(key));
+    if (wrong.length + strange.length === 0) return;
+    const second = ofRows();
+    wrong = wrong.filter(([key, values]) => second.get(key) === values);
+    strange = strange.filter(([key]) => !second.has(key));
     if (wrong.length + strange.length === 0) return;
     difference = JSON.stringify({ wrong: wrong.map(([key, values]) => [key, values, found.get(key)]), strange }).slice(0, 800);
   }
@@ -378,10 +385,12 @@ async function checkTable(table: Table, around: Surroundings): Promise<void> {
   // A reading has descriptors, as many as its program has maps.
   const others = lasts.some(({ name }) => name === "pid") ? `pid != ${process.pid}` : undefined;
   const some: Query = { ...base, columns: lasts.map(({ name }) => name), where: SOME[name] ?? others };
-  await check(`${name}: count makes the groups that its rows have`, () => groups(some, lasts, ways[0]));
-  await check(`${name}: its changes make its rows`, () => {
-    agree(around, { rows: () => json(read(some, "json", ways[0])), changes: () => afterChanges(some, table, ways[0]) });
-  });
+  if (form === "whole" && ways[0] === "light" || SLOWLY.includes(name)) {
+    await check(`${name}: count makes the groups that its rows have`, () => groups(some, lasts, ways[0]));
+    await check(`${name}: its changes make its rows`, () => {
+      agree(around, { rows: () => json(read(some, "json", ways[0])), changes: () => afterChanges(some, table, ways[0]) });
+    });
+  }
   const witness = witnesses[name];
   if (!witness) return;
   await check(
