@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The owners of sockets, against ss and the descriptors in /proc. */
+/** The owners of sockets and BPF objects, against ss and the descriptors in /proc. */
 
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { TaskIterError } from "../src/errors.ts";
 import { libraries } from "../src/mod.ts";
 import { load as loadProgram } from "../src/native/load.ts";
@@ -10,7 +10,7 @@ import { query as QUERY } from "../src/query/layout.gen.ts";
 import { plan, type Query } from "../src/query/plan.ts";
 import type { Request } from "../src/query/request.ts";
 import { chunks } from "../src/stream.ts";
-import { executable, Fixture, type Row, rows, run, taskIter, TemporaryFolder } from "./support.ts";
+import { cgroupRoot, executable, Fixture, type Row, rows, run, taskIter, TemporaryFolder } from "./support.ts";
 
 const SOCKETS = ["tcp", "udp", "unix", "netlink"];
 const COLUMNS = "pid comm fd owners ppid task_uid exe cgroup container pod ns_pid".split(" ");
@@ -189,7 +189,7 @@ Deno.test("too many sockets for the map of owners is an error, not a row without
   for (const libbpf of [false, true]) {
     throws(() => read({ ...request, query: small, libbpf }), (error) => {
       ok(error instanceof TaskIterError);
-      match(error.message, /^too many sockets for the map of their owners, by \d+: read again$/);
+      match(error.message, /^too many owners for their map, by \d+: read again$/);
       return true;
     });
   }
@@ -203,10 +203,65 @@ Deno.test("in a pid namespace, owners are numbered as there, and processes outsi
   equal(JSON.parse(stdout || stderr), Array(3).fill({ pid: null, owners: 0 }));
 });
 
+const OBJECTS = { maps: ["map", "bpf-map"], progs: ["prog", "bpf-prog"], links: ["link", "bpf_link"] } as const;
+
+/** The descriptors of BPF objects in /proc: ID to [pid, fd], in order. */
+function objectHolders([kind, inode]: readonly [string, string]): Map<number, [number, number][]> {
+  const found = new Map<number, [number, number][]>();
+  for (const pid of readdirSync("/proc").map(Number).filter((pid) => pid > 0).toSorted((a, b) => a - b)) {
+    try {
+      for (const fd of readdirSync(`/proc/${pid}/fd`).map(Number).toSorted((a, b) => a - b)) {
+        if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== `anon_inode:${inode}`) continue;
+        const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8");
+        const id = Number(new RegExp(`^${kind}_id:\\s+(\\d+)$`, "m").exec(info)![1]);
+        found.set(id, [...found.get(id) ?? [], [pid, fd]]);
+      }
+    } catch { /* The process, or its descriptor, has gone. */ }
+  }
+  return found;
+}
+
+Deno.test("maps, progs and links know the processes that hold them, as /proc does", async () => {
+  using folder = new TemporaryFolder();
+  const group = `${cgroupRoot}/task-iter-test-${Deno.pid}`;
+  mkdirSync(group);
+  try {
+    await using _maps = await Fixture.start("maps");
+    await using _programs = await Fixture.start("programs");
+    await using _links = await Fixture.start("links", group, executable);
+    for (const [table, kind] of Object.entries(OBJECTS)) {
+      const held = objectHolders(kind);
+      ok(held.size > 1, `${table}: ${held.size} are held`);
+      const names = ["id", "pid", "comm", "fd", "owners", "exe", "container", "pod", "ns_pid"];
+      const ids = [...held.keys()];
+      const expected = ids.map((id) => {
+        const list = held.get(id)!;
+        const [pid, fd] = list[0]!;
+        const { comm, exe, container, pod, ns_pid } = facts(pid);
+        return { id, pid, comm, fd, owners: list.length, exe, container, pod, ns_pid };
+      });
+      const { request } = plan({ table, columns: names, where: `id in (${ids.join(", ")})` }, "json");
+      for (const libbpf of [false, true]) {
+        equal(byText(read({ ...request, libbpf })), byText(expected), `${table} libbpf ${libbpf}`);
+      }
+      const one = expected[0]!;
+      equal(rows(table, "--columns=id,pid", "--pid", String(one.pid), "--where", `id == ${one.id}`), [{
+        id: one.id,
+        pid: one.pid,
+      }]);
+    }
+    // What only the kernel or a pin holds has no owner.
+    const free = rows("progs", "--columns=id,pid,fd,comm,owners", "--where", "owners == 0");
+    for (const { id, ...row } of free) equal(row, { pid: null, fd: null, comm: null, owners: 0 }, String(id));
+  } finally {
+    rmdirSync(group);
+  }
+});
+
 Deno.test("a pinned query does not look up owners, and says so", () => {
   throws(() => plan({ table: "tcp", columns: ["pid"] }, "csv", false, "the query"), {
     name: "UsageError",
-    message: /^a pinned query cannot look up the owners of sockets: /,
+    message: /^a pinned query cannot look up owners: /,
   });
   equal(plan({ table: "tcp" }, "csv", false, "the query").request.prepare, false);
 });

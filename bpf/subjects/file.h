@@ -31,6 +31,19 @@ static __always_inline long path_of(struct file *file)
 	return bpf_d_path(&file->f_path, source, SOURCE_MASK + 1) - 1;
 }
 
+/* Whether the file is an anonymous inode whose name begins with these bytes, at most eight; shorter ones include their NUL. */
+#define is_anonymous(file, name) (anonymous_name(file, sizeof(name)) == literal_word(name, 0, sizeof(name) < 8 ? sizeof(name) : 8))
+
+static __always_inline u64 anonymous_name(struct file *file, u32 size)
+{
+	u64 word = 0;
+
+	if (file->f_inode->i_sb->s_magic != ANON_INODE_FS_MAGIC)
+		return 0;
+	bpf_probe_read_kernel(&word, sizeof(word), BPF_CORE_READ(file->f_path.dentry, d_name.name));
+	return size < 8 ? word & ((1ull << size * 8) - 1) : word;
+}
+
 /* A device number as major:minor: at most four digits and seven. */
 static __always_inline struct text device_text(u32 dev)
 {

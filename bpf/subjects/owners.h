@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * owners.h -- the processes that hold sockets: which one, by which descriptor, and how many descriptors there are
+ * owners.h -- the processes that hold sockets or BPF objects: which one, by which descriptor, and how many descriptors there are
  *
- * Sockets do not know who holds them. So `prepare` walks all descriptors before each pass and notes the owner of each socket in
+ * A socket does not know who holds it. So `prepare` walks all descriptors before each pass and notes the owner of each socket in
  * the map `owners`, where the table's own walk finds it. Of several descriptors the owner is that of the lowest process number, and
  * of its descriptors the lowest; a process that the query names (owner_pid) comes first.
  *
- * The table has SOCKET_OWNER_COLUMNS among its columns, DEFINE_OWNERS after TABLE, and FIND_OWNER in its walk.
+ * The table has SOCKET_OWNER_COLUMNS among its columns, DEFINE_OWNERS after TABLE, and FIND_OWNER in its walk. A table of BPF objects
+ * has OBJECT_OWNER_COLUMNS, and before this file it defines HELD, the name of such an object's anonymous inode, and HELD_ID(object),
+ * the object's ID.
  */
 #ifndef TASK_ITER_OWNERS_H
 #define TASK_ITER_OWNERS_H
@@ -30,16 +32,30 @@
 	MORE(pod, FULL(COSTLY_STR), 36, who ? owner_text(who->tid, OWNER_POD, who->length[OWNER_POD]) : NO_STRING, "UID of its Kubernetes pod.") \
 	MORE(ns_pid, FULL(U64), 8, OWNED(who->ns_pid ?: ABSENT), "Its process ID inside its own pid namespace.")
 
+/* Fewer: a link has a control group of its own. */
+#define OBJECT_OWNER_COLUMNS(MORE)                                           \
+	MORE(pid, FULL(U64), 8, OWNED(who->pid), "Process with a descriptor of it; of several, the one with the lowest number. None where only pins or other BPF objects hold it, or outside the pid namespace.") \
+	MORE(comm, FULL(STR), 16, who ? comm_of_owner(who) : NO_STRING, "Name of that process's thread.") \
+	MORE(fd, FULL(U64), 6, OWNED(who->fd), "Its descriptor; of several, the lowest.") \
+	MORE(owners, FULL(U64), 6, who ? who->owners : 0, "Number of descriptors of it, in all processes.") \
+	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE, who->length[OWNER_EXE]) : NO_STRING, "Path of the process's executable file.") \
+	MORE(container, FULL(COSTLY_STR), 12, who ? owner_text(who->tid, OWNER_CONTAINER, who->length[OWNER_CONTAINER]) : NO_STRING, "Its container: the ID's first 12 digits, or the name where the runtime uses names.") \
+	MORE(pod, FULL(COSTLY_STR), 36, who ? owner_text(who->tid, OWNER_POD, who->length[OWNER_POD]) : NO_STRING, "UID of its Kubernetes pod.") \
+	MORE(ns_pid, FULL(U64), 8, OWNED(who->ns_pid ?: ABSENT), "Its process ID inside its own pid namespace.")
+
 #ifdef FULL_QUERY
 
 enum { OWNER_EXE, OWNER_CGROUP, OWNER_CONTAINER, OWNER_POD, OWNER_TEXTS };
 
-/* A socket by its address and, because an address may be used again, its inode's number; or a part of a text, by owner_key(). */
+/*
+ * A socket by its address and, because an address may be used again, its inode's number; a BPF object by its address and ID; or a part
+ * of a text, by text_object().
+ */
 struct owner_key {
 	u64 object, number;
 };
 
-/* What is known of a socket's owner, or a part of a text of the owner. */
+/* What is known of an owner, or a part of a text of the owner. */
 struct owner {
 	u32 pid, fd, owners;
 	u32 tid;		/* of the thread, in the initial pid namespace: the key of its texts */
@@ -157,28 +173,27 @@ static __always_inline long comm_of_owner(struct owner *who)
 	return name.length;
 }
 
-/* The inode follows the socket in memory. */
-static __always_inline u64 inode_of(struct socket *socket)
-{
-	return BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
-}
+/* A socket's inode follows the socket in memory. */
+#ifndef HELD
+#define HELD_ID(socket) BPF_CORE_READ((struct socket_alloc *)(socket), vfs_inode.i_ino)
+#endif
 
-/* The owner of a socket, given its struct socket, which it lacks when no process can hold it. */
-static __always_inline struct owner *owner_of(struct socket *socket)
+/* The owner of a BPF object, or of a socket given its struct socket, which it lacks when no process can hold it. */
+static __always_inline struct owner *owner_of(void *object)
 {
 	struct owner_key key = {};
 
-	if (!(query.flags & QUERY_PREPARE) || !socket)
+	if (!(query.flags & QUERY_PREPARE) || !object)
 		return NULL;
-	key.object = ADDRESS(socket);
-	key.number = inode_of(socket);
+	key.object = ADDRESS(object);
+	key.number = HELD_ID(object);
 	return bpf_map_lookup_elem(&owners, &key);
 }
 
 /* The thread whose descriptors are being walked, and what to note of it as an owner. */
 static struct owner holder;
 static u64 holder_task, holder_ids;
-static u64 socket_operations;	/* all sockets have these; 0 until the first one is found */
+static u64 held_operations;	/* of the files behind these objects; 0 until the first one is found */
 
 static __always_inline void note_text(s64 length, u32 kind)
 {
@@ -211,6 +226,20 @@ static __always_inline u64 asked_for(void)
 	return columns;
 }
 
+#ifdef HELD
+#define NOTE_MORE do { } while (0)
+#else
+#define NOTE_MORE                                                            \
+	do {                                                                 \
+		if (columns & COLUMN_BIT(ppid))                              \
+			holder.ppid = PPID_OF(task);                         \
+		if (columns & COLUMN_BIT(task_uid))                          \
+			holder.uid = BPF_CORE_READ(task, real_cred, euid.val); \
+		if (columns & COLUMN_BIT(cgroup))                            \
+			note_text(cgroup_path(node_of(task)), OWNER_CGROUP); \
+	} while (0)
+#endif
+
 /* Text that a row does not show is not read. */
 #define NOTE_HOLDER                                                          \
 	do {                                                                 \
@@ -219,37 +248,44 @@ static __always_inline u64 asked_for(void)
 		holder.tid = task->pid;                                      \
 		holder.comm[0] = WORD(task->comm);                           \
 		holder.comm[1] = WORD(task->comm + 8);                       \
-		if (columns & COLUMN_BIT(ppid))                              \
-			holder.ppid = PPID_OF(task);                         \
-		if (columns & COLUMN_BIT(task_uid))                          \
-			holder.uid = BPF_CORE_READ(task, real_cred, euid.val); \
+		NOTE_MORE;                                                   \
 		if (columns & COLUMN_BIT(ns_pid))                            \
 			holder.ns_pid = ns_pid_of(task);                     \
 		if (columns & COLUMN_BIT(exe))                               \
 			note_text(exe_of(task), OWNER_EXE);                  \
-		if (columns & COLUMN_BIT(cgroup))                            \
-			note_text(cgroup_path(node_of(task)), OWNER_CGROUP); \
 		if (columns & COLUMN_BIT(container))                         \
 			note_text(group_name_of(ADDRESS(task), CONTAINER), OWNER_CONTAINER); \
 		if (columns & COLUMN_BIT(pod))                               \
 			note_text(group_name_of(ADDRESS(task), POD), OWNER_POD); \
 	} while (0)
 
-/* Most descriptors are not sockets: one comparison, in the part of the file that the kernel has just read. */
-static __always_inline bool is_socket(struct file *file)
+/* Most descriptors are of other files: one comparison, in the part of the file that the kernel has just read. */
+#ifdef HELD
+static __always_inline bool is_held(struct file *file)
 {
-	if (socket_operations)
-		return ADDRESS(file->f_op) == socket_operations;
+	if (ADDRESS(file->f_op) == held_operations)
+		return true;
+	if (!is_anonymous(file, HELD))	/* links have two kinds of operations */
+		return false;
+	held_operations = ADDRESS(file->f_op);
+	return true;
+}
+#else
+static __always_inline bool is_held(struct file *file)
+{
+	if (held_operations)
+		return ADDRESS(file->f_op) == held_operations;
 	/* A descriptor opened with O_PATH has no socket. */
 	if (file->f_inode->i_sb->s_magic != SOCKFS_MAGIC || !file->private_data)
 		return false;
-	socket_operations = ADDRESS(file->f_op);
+	held_operations = ADDRESS(file->f_op);
 	return true;
 }
+#endif
 
-static __always_inline void note_socket(u64 socket, u32 fd)
+static __always_inline void note_held(void *object, u32 fd)
 {
-	struct owner_key key = { .object = socket, .number = inode_of((struct socket *)socket) };
+	struct owner_key key = { .object = ADDRESS(object), .number = HELD_ID(object) };
 	struct owner *known = bpf_map_lookup_elem(&owners, &key);
 	u32 count = 1;
 
@@ -278,7 +314,7 @@ static __always_inline void note_socket(u64 socket, u32 fd)
 			return 0;                                            \
 		if (!ctx->meta->seq_num)                                     \
 			begin_owners();                                      \
-		if (!is_socket(file) || !is_first(task))                     \
+		if (!is_held(file) || !is_first(task))                       \
 			return 0;                                            \
 		ids = (u64)task->tgid << 32 | task->pid;                     \
 		if (holder_task != ADDRESS(task) || holder_ids != ids) {     \
@@ -287,7 +323,7 @@ static __always_inline void note_socket(u64 socket, u32 fd)
 			NOTE_HOLDER;                                         \
 		}                                                            \
 		if (!short_of_memory)                                        \
-			note_socket(ADDRESS(file->private_data), ctx->fd);   \
+			note_held(file->private_data, ctx->fd);              \
 		return out_of_memory();                                      \
 	}
 
@@ -314,10 +350,10 @@ static __always_inline void begin_owners(void)
 
 #else
 #define DEFINE_OWNERS
-#define owner_of(socket) NULL
+#define owner_of(object) NULL
 #endif
 
-/* Declares `who`, the owner of a socket given its struct socket: NULL without one, and where the query does not ask. */
-#define FIND_OWNER(socket) struct owner *who __attribute__((unused)) = owner_of(socket)
+/* Declares `who`, the owner of owner_of(): NULL without one, and where the query does not ask. */
+#define FIND_OWNER(object) struct owner *who __attribute__((unused)) = owner_of(object)
 
 #endif

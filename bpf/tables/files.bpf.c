@@ -221,19 +221,6 @@ static __noinline u32 protocol_of(struct sock_common *sk)
 	return family;
 }
 
-/* Whether the file is an anonymous inode whose name begins with these bytes, at most eight; shorter ones include their NUL. */
-#define is_anonymous(file, name) (anonymous_name(file, sizeof(name)) == literal_word(name, 0, sizeof(name) < 8 ? sizeof(name) : 8))
-
-static __always_inline u64 anonymous_name(struct file *file, u32 size)
-{
-	u64 word = 0;
-
-	if (file->f_inode->i_sb->s_magic != ANON_INODE_FS_MAGIC)
-		return 0;
-	bpf_probe_read_kernel(&word, sizeof(word), BPF_CORE_READ(file->f_path.dentry, d_name.name));
-	return size < 8 ? word & ((1ull << size * 8) - 1) : word;
-}
-
 static __always_inline u32 bpf_id_of(struct file *file)
 {
 	void *object = file->private_data;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* links.bpf.c -- BPF links, one row each */
 #include "../engine/table.h"
+#define HELD "bpf_link"
+#define HELD_ID(link) BPF_CORE_READ((struct bpf_link *)(link), id)
+#include "../subjects/owners.h"
 
 /* The words of bpftool. */
 #define LINK_TYPES(W) W(0, unspec) W(1, raw_tracepoint) W(2, tracing) W(3, cgroup) W(4, iter) W(5, netns) W(6, xdp) \
@@ -34,11 +37,14 @@
 	MORE(netns_ino, FULL(U64), 10, IS(LINK_NETNS) ? BPF_CORE_READ((struct bpf_netns_link *)link, net, ns.inum) ?: ABSENT : ABSENT, "Inode number of the network namespace.") \
 	MORE(pf, FULL(U64), 3, IS_NETFILTER ? hook_of(link, OFFSET(struct bpf_nf_link, hook_ops.pf)) & 0xff : ABSENT, "Protocol family of a netfilter link (NFPROTO_*): 2 is IPv4, 10 IPv6.") \
 	MORE(hook, FULL(U64), 4, IS_NETFILTER ? hook_of(link, OFFSET(struct bpf_nf_link, hook_ops.hooknum)) : ABSENT, "Hook of a netfilter link (NF_INET_*).") \
-	MORE(priority, FULL(S64), 8, IS_NETFILTER ? (s32)hook_of(link, OFFSET(struct bpf_nf_link, hook_ops.priority)) : ABSENT, "Priority of a netfilter link.")
+	MORE(priority, FULL(S64), 8, IS_NETFILTER ? (s32)hook_of(link, OFFSET(struct bpf_nf_link, hook_ops.priority)) : ABSENT, "Priority of a netfilter link.") \
+	OBJECT_OWNER_COLUMNS(MORE)
 
 #define IDENTITY(I) I(id)
 
 TABLE(links, "bpf_link", "5.19", "BPF links", "BPF links: what ties programs to where they run.")
+
+DEFINE_OWNERS
 
 DEFINE_WORDS(LINK_TYPES);
 DEFINE_WORDS(ATTACH_TYPES);
@@ -220,6 +226,7 @@ int dump(struct bpf_iter__bpf_link *ctx)
 	if (!link)
 		return 0;
 	START_WALK(ctx);
+	FIND_OWNER(link);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* maps.bpf.c -- BPF maps, one row each */
 #include "../engine/table.h"
+#define HELD "bpf-map"
+#define HELD_ID(map) BPF_CORE_READ((struct bpf_map *)(map), id)
+#include "../subjects/owners.h"
 #ifdef FULL_QUERY
 #include "../subjects/per_cpu.h"
 #endif
@@ -24,11 +27,14 @@
 	MORE(refcnt, U64, 6, refcnt_of(map), "References: file descriptors, pins, programs, other maps.") \
 	MORE(frozen, BOOL, 6, map->frozen, "Whether user space may write to it no more.") \
 	MORE(btf_id, U64, 6, map->btf->id ?: ABSENT, "ID of the BTF that describes its keys and values.") \
-	MORE(memory, FULL(COSTLY), 12, ({ s64 bytes = memory_of(map); bytes < 0 ? ABSENT : bytes; }), "Bytes of memory, memlock in its fdinfo. Since Linux 6.4 a type of map counts its own; null then but for arrays of any kind and hashes of any kind but hashes of maps.")
+	MORE(memory, FULL(COSTLY), 12, ({ s64 bytes = memory_of(map); bytes < 0 ? ABSENT : bytes; }), "Bytes of memory, memlock in its fdinfo. Since Linux 6.4 a type of map counts its own; null then but for arrays of any kind and hashes of any kind but hashes of maps.") \
+	OBJECT_OWNER_COLUMNS(MORE)
 
 #define IDENTITY(I) I(id)
 
 TABLE(maps, "bpf_map", "5.8", "BPF maps", "BPF maps in the kernel.")
+
+DEFINE_OWNERS
 
 DEFINE_WORDS(MAP_TYPES);
 
@@ -168,6 +174,7 @@ int dump(struct bpf_iter__bpf_map *ctx)
 	if (!map)
 		return 0;
 	START_WALK(ctx);
+	FIND_OWNER(map);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* progs.bpf.c -- BPF programs, one row each */
 #include "../engine/table.h"
+#define HELD "bpf-prog"
+#define HELD_ID(prog) BPF_CORE_READ((struct bpf_prog *)(prog), aux, id)
+#include "../subjects/owners.h"
 #ifdef FULL_QUERY
 #include "../subjects/per_cpu.h"
 #endif
@@ -27,11 +30,14 @@
 	MORE(sleepable, BOOL, 9, is_sleepable(prog), "Whether it may sleep.") \
 	MORE(run_cnt, FULL(COSTLY), 10, HAVE_PARTS ? (sum_stats(ADDRESS(prog)), run_cnt) : ABSENT, "How often it has run while kernel.bpf_stats_enabled was 1, on all CPUs; Linux 5.19 or later.") \
 	MORE(run_time_ns, FULL(COSTLY), 14, HAVE_PARTS ? (sum_stats(ADDRESS(prog)), run_time_ns) : ABSENT, "How long it has run meanwhile; Linux 5.19 or later.") \
-	MORE(map_ids, FULL(NUMBERS), 16, map_ids_of(aux), "IDs of the maps that it uses.")
+	MORE(map_ids, FULL(NUMBERS), 16, map_ids_of(aux), "IDs of the maps that it uses.") \
+	OBJECT_OWNER_COLUMNS(MORE)
 
 #define IDENTITY(I) I(id)
 
 TABLE(progs, "bpf_prog", "5.9", "BPF programs", "BPF programs in the kernel.")
+
+DEFINE_OWNERS
 
 DEFINE_WORDS(PROG_TYPES);
 
@@ -167,6 +173,7 @@ int dump(struct bpf_iter__bpf_prog *ctx)
 		return 0;
 	aux = prog->aux;
 	START_WALK(ctx);
+	FIND_OWNER(prog);
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -131,7 +131,7 @@ export class Walk {
     }
     const lost = check(this.#shim, this.#handle, "read", this.#shim.lost(this.#handle));
     if (lost === 0) return;
-    throw new TaskIterError("read", ENOSPC, `too many sockets for the map of their owners, by ${lost}: read again`);
+    throw new TaskIterError("read", ENOSPC, `too many owners for their map, by ${lost}: read again`);
   }
 
   /** Begins a pass over the table, and ends the current pass. (No generator: the first one takes 0.15 ms of a start.) */

@@ -75,6 +75,14 @@ export interface Rows {
     pf: number | null;
     hook: number | null;
     priority: number | null;
+    pid: number | null;
+    comm: string | null;
+    fd: number | null;
+    owners: number;
+    exe: string | null;
+    container: string | null;
+    pod: string | null;
+    ns_pid: number | null;
   };
   "maps": {
     id: number;
@@ -88,6 +96,14 @@ export interface Rows {
     frozen: boolean;
     btf_id: number | null;
     memory: number | null;
+    pid: number | null;
+    comm: string | null;
+    fd: number | null;
+    owners: number;
+    exe: string | null;
+    container: string | null;
+    pod: string | null;
+    ns_pid: number | null;
   };
   "netlink": {
     protocol: "ROUTE" | "USERSOCK" | "FIREWALL" | "SOCK_DIAG" | "NFLOG" | "XFRM" | "SELINUX" | "ISCSI" | "AUDIT" | "FIB_LOOKUP" | "CONNECTOR" | "NETFILTER" | "IP6_FW" | "DNRTMSG" | "KOBJECT_UEVENT" | "GENERIC" | "SCSITRANSPORT" | "ECRYPTFS" | "RDMA" | "CRYPTO" | "SMC" | number;
@@ -125,6 +141,14 @@ export interface Rows {
     run_cnt: number | null;
     run_time_ns: number | null;
     map_ids: number[] | null;
+    pid: number | null;
+    comm: string | null;
+    fd: number | null;
+    owners: number;
+    exe: string | null;
+    container: string | null;
+    pod: string | null;
+    ns_pid: number | null;
   };
   "routes": {
     dst: string | null;

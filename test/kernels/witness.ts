@@ -391,8 +391,11 @@ export const witnesses: Record<string, Witness> = {
   maps(read, around) {
     const id = MAPS.elems!(around);
     same(
-      read({ where: `id == ${id}` }).map((row) => [row.id, row.type, row.key_size, row.value_size, row.max_entries]),
-      [[id, "hash", 4, 8, 16]],
+      read({ where: `id == ${id}` }).map((row) => [
+        ...[row.id, row.type, row.key_size, row.value_size, row.max_entries],
+        ...[row.pid, row.owners, row.comm, row.exe],
+      ]),
+      [[id, "hash", 4, 8, 16, process.pid, 1, text("/proc/self/comm").trim(), fs.readlinkSync("/proc/self/exe")]],
       "the map that the suite made",
     );
   },
@@ -403,13 +406,16 @@ export const witnesses: Record<string, Witness> = {
     same(read({ map: typedMap(), where: "value == 9" }), [], "elements with types, by another value");
   },
   progs(read) {
-    const maps = read({ where: "name == dump && type == tracing" }).map(({ map_ids }) => map_ids);
+    const own = read({ where: "name == dump && type == tracing" });
+    if (!own.some(({ pid }) => pid === process.pid)) throw new Error("the program of this reading has another owner");
+    const maps = own.map(({ map_ids }) => map_ids);
     if (!maps.some((ids) => ids.length >= 2)) throw new Error(`the program of this reading uses maps ${JSON.stringify(maps)}`);
   },
   links(read) {
     const own = read({ where: "type == iter && target == bpf_link" });
     if (own.length === 0) throw new Error("the link of this reading is missing");
     same(own.map(({ prog_id }) => prog_id > 0), own.map(() => true), "program of the link");
+    if (!own.some(({ pid }) => pid === process.pid)) throw new Error("the link of this reading has another owner");
   },
   sockmap(read, around) {
     const facts = (
