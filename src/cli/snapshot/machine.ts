@@ -210,7 +210,7 @@ export function collect(libraries: Libraries, options: Options, destination: Des
   const json = (value: unknown) => JSON.stringify(value, null, 1) + "\n";
   const about = host(redactor);
   write("host.json", json(about));
-  write("doctor.json", json(examine((table) => loaded.get(table.name) ?? attempt(libraries, table))));
+  write("doctor.json", json(examine((table) => loaded.get(table.name) ?? attempt(once, table))));
   const outcomes = perform(once, parseChecks(JSON.stringify(ready)));
   write("checks.json", report(outcomes, worst(outcomes.map(({ state }) => state)), "json", true));
   for (const facts of taken.tables) {
