@@ -45,8 +45,8 @@ Deno.test("what needs more privileges says which", async () => {
       /^task-iter: cannot read table tcp: [^\n]+: not permitted: CAP_SYS_PTRACE is missing[^\n]+\n$/,
     ],
   ];
-  for (const [words, message] of cases) {
-    equal(taskIter(...words).status, words[0] === "elems" && noElements ? 3 : 0);
+  for (const [words, message] of cases.filter(([[table]]) => table !== "elems" || !noElements)) {
+    equal(taskIter(...words).status, 0);
     const { status, stdout, stderr } = run("setpriv", [...capable, executable, ...words]);
     equal([status, stdout], [3, ""]);
     match(stderr, message);

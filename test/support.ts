@@ -145,7 +145,14 @@ export class TemporaryFolder implements Disposable {
   readonly path = mkdtempSync(`${tmpdir()}/task-iter-test-`);
 
   [Symbol.dispose](): void {
-    // What has just ended may still have made a file meanwhile.
-    rmSync(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    for (let tries = 0;; tries++) {
+      try {
+        return rmSync(this.path, { recursive: true, force: true });
+      } catch (error) {
+        // A process of a browser that has just ended may still make a file meanwhile.
+        if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY" || tries === 50) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+      }
+    }
   }
 }

@@ -93,10 +93,13 @@ static u32 text_length;
 #define MAX_RETRIES 10000
 u32 short_of_memory, retries;
 
-static __noinline int put_owner(struct owner_key *key, struct owner *value)
+/* Returns whether the entry was there, which BPF_NOEXIST leaves as it is. */
+static __noinline int put_owner(struct owner_key *key, struct owner *value, u64 flags)
 {
-	long error = bpf_map_update_elem(&owners, key, value, BPF_ANY);
+	long error = bpf_map_update_elem(&owners, key, value, flags);
 
+	if (error == -EEXIST)
+		return 1;
 	if (error == -ENOMEM && retries < MAX_RETRIES)
 		short_of_memory = 1;
 	else if (error)
@@ -115,7 +118,7 @@ BODY(keep_text_part)
 	text_key.number = i;
 	for (u32 j = 0; j < TEXT_PART; j += 8)
 		WORD((char *)&text_part + j) = WORD(SOURCE(at + j));
-	put_owner(&text_key, &text_part);
+	put_owner(&text_key, &text_part, BPF_ANY);
 	return 0;
 }
 
@@ -286,19 +289,23 @@ static __always_inline bool is_held(struct file *file)
 static __always_inline void note_held(void *object, u32 fd)
 {
 	struct owner_key key = { .object = ADDRESS(object), .number = HELD_ID(object) };
-	struct owner *known = bpf_map_lookup_elem(&owners, &key);
-	u32 count = 1;
+	struct owner *known;
+	u32 count;
 
-	if (known) {
-		count += known->owners;
-		if (!comes_before(holder.pid, fd, known)) {
-			known->owners = count;
-			return;
-		}
-	}
 	holder.fd = fd;
-	holder.owners = count;
-	put_owner(&key, &holder);
+	holder.owners = 1;
+	if (!put_owner(&key, &holder, BPF_NOEXIST))	/* most have one descriptor */
+		return;
+	known = bpf_map_lookup_elem(&owners, &key);
+	if (!known)
+		return;
+	count = known->owners + 1;
+	if (comes_before(holder.pid, fd, known)) {
+		holder.owners = count;
+		put_owner(&key, &holder, BPF_ANY);
+	} else {
+		known->owners = count;
+	}
 }
 
 #define DEFINE_OWNERS                                                        \
