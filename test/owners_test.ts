@@ -222,7 +222,6 @@ function objectHolders([kind, inode]: readonly [string, string]): Map<number, [n
 }
 
 Deno.test("maps, progs and links know the processes that hold them, as /proc does", async () => {
-  using folder = new TemporaryFolder();
   const group = `${cgroupRoot}/task-iter-test-${Deno.pid}`;
   mkdirSync(group);
   try {

@@ -22,8 +22,8 @@ const architecture = architectureOf(arm64 ? "arm64" : process.arch);
 const executable = `${root}dist/task-iter${arm64 ? "-arm64" : ""}`;
 const libraries = libraryFolder(architecture);
 
-/** Seconds. Boots and the suite take 60 to 180, for another architecture some times as many; what takes much longer hangs. */
-const LIMIT = arm64 ? 1200 : 500;
+/** Seconds. Boots and the suite take 60 to 460, for another architecture some times as many; what takes much longer hangs. */
+const LIMIT = arm64 ? 1200 : 700;
 
 /** Seconds until all of it must have ended. */
 const within = Number(Deno.args.find((word) => word.startsWith("--within="))?.slice("--within=".length) ?? Infinity);

@@ -139,7 +139,7 @@ const SOME: Readonly<Record<string, string>> = { ksyms: 'name ~ "tcp_*"' };
 const SLEEPING: Readonly<Record<string, string>> = { tasks: "cmdline" };
 
 /** The tables that are counted and followed in the short form, and where each load takes seconds in emulation. */
-const SLOWLY: readonly string[] = ["files", "tasks", "tcp", "maps", "elems"];
+const SLOWLY: readonly string[] = ["files", "tcp", "elems"];
 
 /** Symbols, which kernels before 5.13 cannot compare. */
 const isSymbol = ({ type }: Column): boolean => type === "symbol" || type === "frames";
