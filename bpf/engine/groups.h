@@ -524,7 +524,7 @@ static u32 visited_bytes;	/* written by this run of the program */
 #endif
 
 /*
- * A group as user space reads it (src/cli/groups.ts), in the byte order of the machine: its size in bytes with GROUP_REST for the
+ * A group as user space reads it (src/groups.ts), in the byte order of the machine: its size in bytes with GROUP_REST for the
  * rows whose groups found no room, `seen`, the count, the aggregates, the text.
  */
 #define GROUP_HEAD 16

@@ -1,35 +1,49 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /**
  * Archives in the executable. Programs that few queries need, and all programs of tables that are read less often, are there in one
- * file for a table's formats: they have so much in common that they take half the space.
+ * file with others that have much in common with them: together they take half the space.
  */
 
 import { FORMATS } from "../query/request.ts";
 import { isOftenRead } from "./load.ts";
 
+/** Tables that are alike. Their programs for old kernels, where a load takes long, are in one archive. */
+const ALIKE = [["tcp", "udp", "unix", "netlink"], ["maps", "progs", "links", "elems"], ["tasks", "stacks", "files", "vmas"]];
+
 /** The archive that has the file `name` of the build, and its place; `undefined` for a file of its own. */
 export function archived(name: string): { archive: string; index: number } | undefined {
+  const [table, format, kind] = parts(name);
+  if (kind === "full.light") {
+    // To decompress all four takes the start of a query three times as long as two.
+    const isText = format === "text" || format === "csv";
+    return { archive: `${table}.${isText ? "text" : "json"}.${kind}`, index: Number(format === "jsonl" || format === "csv") };
+  }
+  const index = FORMATS.indexOf(format as typeof FORMATS[number]);
+  if (kind === "bounded.bpf.o") {
+    const alike = ALIKE.find((tables) => tables.includes(table)) ?? [table];
+    return { archive: `${alike[0]}.${kind}`, index: alike.indexOf(table) * FORMATS.length + index };
+  }
+  return kind.endsWith("light") && !isOftenRead(table) ? { archive: `${table}.${kind}`, index } : undefined;
+}
+
+/** TABLE.FORMAT.KIND. The file of a library has no kind. */
+function parts(name: string): [table: string, format: string, kind: string] {
   const table = name.indexOf(".");
   const format = name.indexOf(".", table + 1);
-  const kind = name.slice(format + 1);
-  const isRare = kind === "full.light" || kind === "bounded.bpf.o";
-  if (!isRare && (!kind.endsWith("light") || isOftenRead(name.slice(0, table)))) return undefined;
-  return {
-    archive: `${name.slice(0, table)}.${kind}`,
-    index: FORMATS.indexOf(name.slice(table + 1, format) as typeof FORMATS[number]),
-  };
+  return [name.slice(0, table), name.slice(table + 1, format), format < 0 ? "" : name.slice(format + 1)];
 }
 
 const LENGTH = 4;
 
-/** An archive: the lengths of its files, in the order of FORMATS, then the files. */
+/** An archive: how many files it has, their lengths, then the files. */
 export function archiveOf(files: readonly Uint8Array[]): Uint8Array {
-  const head = files.length * LENGTH;
+  const head = (1 + files.length) * LENGTH;
   const bytes = new Uint8Array(files.reduce((sum, file) => sum + file.length, head));
   const view = new DataView(bytes.buffer);
+  view.setUint32(0, files.length, true);
   let at = head;
   files.forEach((file, i) => {
-    view.setUint32(i * LENGTH, file.length, true);
+    view.setUint32((1 + i) * LENGTH, file.length, true);
     bytes.set(file, at);
     at += file.length;
   });
@@ -39,7 +53,7 @@ export function archiveOf(files: readonly Uint8Array[]): Uint8Array {
 /** The file at a place of an archive. */
 export function fileIn(archive: Uint8Array, index: number): Uint8Array {
   const view = new DataView(archive.buffer, archive.byteOffset);
-  let at = FORMATS.length * LENGTH;
-  for (let i = 0; i < index; i++) at += view.getUint32(i * LENGTH, true);
-  return archive.subarray(at, at + view.getUint32(index * LENGTH, true));
+  let at = (1 + view.getUint32(0, true)) * LENGTH;
+  for (let i = 0; i < index; i++) at += view.getUint32((1 + i) * LENGTH, true);
+  return archive.subarray(at, at + view.getUint32((1 + index) * LENGTH, true));
 }
