@@ -3,7 +3,11 @@
 
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
 import { globSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { zstdDecompressSync } from "node:zlib";
+import { architectureOf, embedded, libraryFolder } from "../scripts/architecture.ts";
 import { checkGlibc, checkSize } from "../scripts/promises.ts";
+import { archived, fileIn } from "../src/native/archive.ts";
+import { isStored } from "../src/native/load.ts";
 import { functions, type Type } from "../src/native/shim.ts";
 import { executable, fixtureProgram, root, run, TemporaryFolder } from "./support.ts";
 
@@ -81,6 +85,22 @@ function library(folder: string, source: string, ...options: string[]): string {
   equal(status, 0, stderr);
   return file;
 }
+
+Deno.test("every file of the build is in the executable's archives as it was built", () => {
+  const architecture = architectureOf(process.arch);
+  const archives = new Map<string, Uint8Array>();
+  const unpacked = (name: string): Uint8Array => {
+    const path = `${root}build/executable-${architecture}/lib/${name}.zst`;
+    return archives.get(name) ?? archives.set(name, zstdDecompressSync(readFileSync(path))).get(name)!;
+  };
+  const names = embedded(architecture).filter((name) => !isStored(name));
+  ok(names.length > 100);
+  for (const name of names) {
+    const place = archived(name);
+    const found = place ? fileIn(unpacked(place.archive), place.index) : unpacked(name);
+    ok(Buffer.compare(found, readFileSync(libraryFolder(architecture) + name)) === 0, name);
+  }
+});
 
 Deno.test("the executable and its libraries run with glibc 2.17, and the build fails for a file that does not", () => {
   using folder = new TemporaryFolder();
