@@ -19,6 +19,12 @@
 
 #define OWNED(value) (who ? (value) : ABSENT)
 
+/* Where the owner runs. */
+#define OWNER_PLACE_COLUMNS(MORE)                                            \
+	MORE(container, FULL(COSTLY_STR), 12, who ? owner_text(who->tid, OWNER_CONTAINER, who->length[OWNER_CONTAINER]) : NO_STRING, "Its container: the ID's first 12 digits, or the name where the runtime uses names.") \
+	MORE(pod, FULL(COSTLY_STR), 36, who ? owner_text(who->tid, OWNER_POD, who->length[OWNER_POD]) : NO_STRING, "UID of its Kubernetes pod.") \
+	MORE(ns_pid, FULL(U64), 8, OWNED(who->ns_pid ?: ABSENT), "Its process ID inside its own pid namespace.")
+
 #define SOCKET_OWNER_COLUMNS(MORE)                                           \
 	MORE(pid, FULL(U64), 8, OWNED(who->pid), "Process that holds the socket; of several, the one with the lowest number. None in time-wait, after close(2), before accept(2), or outside the pid namespace.") \
 	MORE(comm, FULL(STR), 16, who ? comm_of_owner(who) : NO_STRING, "Name of that process's thread.") \
@@ -28,9 +34,7 @@
 	MORE(task_uid, FULL(U64), 8, OWNED(who->uid), "Effective user ID of that process.") \
 	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE, who->length[OWNER_EXE]) : NO_STRING, "Path of its executable file.") \
 	MORE(cgroup, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_CGROUP, who->length[OWNER_CGROUP]) : NO_STRING, "Path of its control group (v2).") \
-	MORE(container, FULL(COSTLY_STR), 12, who ? owner_text(who->tid, OWNER_CONTAINER, who->length[OWNER_CONTAINER]) : NO_STRING, "Its container: the ID's first 12 digits, or the name where the runtime uses names.") \
-	MORE(pod, FULL(COSTLY_STR), 36, who ? owner_text(who->tid, OWNER_POD, who->length[OWNER_POD]) : NO_STRING, "UID of its Kubernetes pod.") \
-	MORE(ns_pid, FULL(U64), 8, OWNED(who->ns_pid ?: ABSENT), "Its process ID inside its own pid namespace.")
+	OWNER_PLACE_COLUMNS(MORE)
 
 /* Fewer: a link has a control group of its own. */
 #define OBJECT_OWNER_COLUMNS(MORE)                                           \
@@ -39,9 +43,7 @@
 	MORE(fd, FULL(U64), 6, OWNED(who->fd), "Its descriptor; of several, the lowest.") \
 	MORE(owners, FULL(U64), 6, who ? who->owners : 0, "Number of descriptors of it, in all processes.") \
 	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE, who->length[OWNER_EXE]) : NO_STRING, "Path of the process's executable file.") \
-	MORE(container, FULL(COSTLY_STR), 12, who ? owner_text(who->tid, OWNER_CONTAINER, who->length[OWNER_CONTAINER]) : NO_STRING, "Its container: the ID's first 12 digits, or the name where the runtime uses names.") \
-	MORE(pod, FULL(COSTLY_STR), 36, who ? owner_text(who->tid, OWNER_POD, who->length[OWNER_POD]) : NO_STRING, "UID of its Kubernetes pod.") \
-	MORE(ns_pid, FULL(U64), 8, OWNED(who->ns_pid ?: ABSENT), "Its process ID inside its own pid namespace.")
+	OWNER_PLACE_COLUMNS(MORE)
 
 #ifdef FULL_QUERY
 
