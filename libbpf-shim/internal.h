@@ -4,6 +4,7 @@
 #define TASK_ITER_INTERNAL_H
 
 #include "shim.h"
+#include <linux/bpf.h>
 #include <stddef.h>
 #include "../bpf/engine/query.h"
 
@@ -81,6 +82,10 @@ struct task_iter {
 
 /* Returns -error. Writes "STEP: the text of errno" as the error of a handle that is not NULL. */
 int fail(struct task_iter *it, const char *step, int error);
+
+long sys_bpf(enum bpf_cmd command, union bpf_attr *attr);
+/* Fills info, a struct bpf_TYPE_info of the descriptor's type, or returns a negative errno. */
+int info_of(int fd, void *info, __u32 size);
 
 /* Fills object and query from a copy of the bytes; or returns a negative errno and leaves object NULL. */
 int loader_open(struct task_iter *it, const void *bytes, size_t length);

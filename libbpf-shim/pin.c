@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pin.c -- finds what a pinned link reads: the constant query in .rodata of its program ends with a description */
-#include "shim.h"
+#include "internal.h"
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MAX_MAPS 16
 #define MAX_RODATA (1 << 20)
-
-static long sys_bpf(enum bpf_cmd command, union bpf_attr *attr)
-{
-	return syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
-
-static int info_of(int fd, void *info, __u32 size)
-{
-	union bpf_attr attr = {};
-
-	attr.info.bpf_fd = fd;
-	attr.info.info_len = size;
-	attr.info.info = (unsigned long)info;
-	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 ? -errno : 0;
-}
 
 /* Maps and programs have another structure of information; the name of their descriptor does not contain "link". */
 static int is_link(int fd)

@@ -14,9 +14,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static long sys_bpf(enum bpf_cmd command, union bpf_attr *attr)
+long sys_bpf(enum bpf_cmd command, union bpf_attr *attr)
 {
 	return syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+int info_of(int fd, void *info, __u32 size)
+{
+	union bpf_attr attr = {};
+
+	attr.info.bpf_fd = fd;
+	attr.info.info_len = size;
+	attr.info.info = (unsigned long)info;
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 ? -errno : 0;
 }
 
 int fail(struct task_iter *it, const char *step, int error)
@@ -169,14 +179,11 @@ static int empty(int map_fd)
 	struct bpf_map_info map = {};
 	union bpf_attr attr = {};
 	__u32 at = 0, next, count = 4096;
-	int error = 0;
+	int error = info_of(map_fd, &map, sizeof(map));
 	char *buffer;
 
-	attr.info.bpf_fd = map_fd;
-	attr.info.info_len = sizeof(map);
-	attr.info.info = (unsigned long)&map;
-	if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
-		return -errno;
+	if (error < 0)
+		return error;
 	buffer = malloc((map.key_size + map.value_size) * count);
 	if (!buffer)
 		return -ENOMEM;
@@ -362,26 +369,12 @@ int task_iter_pin(struct task_iter *it, const char *path)
 int task_iter_program_size(struct task_iter *it)
 {
 	struct bpf_prog_info info = {};
-	union bpf_attr attr = {};
+	int error;
 
 	if (!it || it->prog_fd[STAGE_DUMP] < 0)
 		return fail(it, "program_size", EINVAL);
-	attr.info.bpf_fd = it->prog_fd[STAGE_DUMP];
-	attr.info.info_len = sizeof(info);
-	attr.info.info = (unsigned long)&info;
-	if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
-		return fail(it, "program_size", errno);
-	return info.xlated_prog_len;
-}
-
-static int info_of(int fd, void *info, __u32 size)
-{
-	union bpf_attr attr = {};
-
-	attr.info.bpf_fd = fd;
-	attr.info.info_len = size;
-	attr.info.info = (unsigned long)info;
-	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 ? -errno : 0;
+	error = info_of(it->prog_fd[STAGE_DUMP], &info, sizeof(info));
+	return error < 0 ? fail(it, "program_size", -error) : (int)info.xlated_prog_len;
 }
 
 int task_iter_map_btf(__u32 map_id, __u32 out[5], void *btf, __u32 size)
