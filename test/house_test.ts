@@ -102,6 +102,30 @@ Deno.test("every file of the build is in the executable's archives as it was bui
   }
 });
 
+Deno.test("BTF's forward declarations stand in the order of their names, so that two builds are the same", () => {
+  using folder = new TemporaryFolder();
+  const object = `${folder.path}/object.o`;
+  writeFileSync(
+    `${folder.path}/object.c`,
+    `struct zeta { int value; };
+    struct alpha { int value; };
+    struct holder { struct zeta *zeta; const struct alpha *alpha; int value; };
+    int read(struct holder *holder) { return 0 ? holder->zeta->value + holder->alpha->value : holder->value; }`,
+  );
+  const compiled = run("clang-19", ["--target=bpf", "-O2", "-g", "-c", `${folder.path}/object.c`, "-o", object]);
+  equal(compiled.status, 0, compiled.stderr);
+  const ordered = run(`${root}build/${Deno.build.arch}/order`, [object]);
+  equal(ordered.status, 0, ordered.stderr);
+  const dump = (...format: string[]) => run("bpftool", ["btf", "dump", "file", object, ...format]).stdout;
+  equal([...dump().matchAll(/ FWD '(\w+)'/g)].map(([, name]) => name), ["alpha", "zeta"]);
+  match(dump("format", "c"), /struct zeta \*zeta;\s+const struct alpha \*alpha;/);
+  // Every object of the build has been put into order.
+  const file = `${libraryFolder(architectureOf(process.arch))}tcp.jsonl.bpf.o`;
+  const names = [...run("bpftool", ["btf", "dump", "file", file]).stdout.matchAll(/ FWD '(\w+)'/g)].map(([, name]) => name!);
+  ok(names.length > 5);
+  equal(names, names.toSorted());
+});
+
 Deno.test("the executable and its libraries run with glibc 2.17, and the build fails for a file that does not", () => {
   using folder = new TemporaryFolder();
   const libraries = `${root}build/${Deno.build.arch}/`;
