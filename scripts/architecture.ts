@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { WRITERS } from "../src/query/request.ts";
 import { cache, once } from "./debian.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -30,7 +31,10 @@ export const libraryFolder = (architecture: Architecture): string => `${root}bui
 
 /** The names of the files there that belong into an executable: libraries and programs. */
 export const embedded = (architecture: Architecture): string[] =>
-  readdirSync(libraryFolder(architecture)).filter((name) => /^(light|libbpf)\.so$|\.light$|\.bounded\.bpf\.o$/.test(name));
+  readdirSync(libraryFolder(architecture)).filter((name) =>
+    /^(light|libbpf)\.so$/.test(name) ||
+    WRITERS.some((format) => name.split(".")[1] === format) && /\.light$|\.bounded\.bpf\.o$/.test(name)
+  );
 
 /** Bun for an architecture: of the version that deno.json names, and as deno.lock knows it. */
 export function bunOf(architecture: Architecture): string {

@@ -192,7 +192,7 @@ function refusesAnotherLayout(shim: Shim): void {
 
 /** Runs all checks. @returns the rows of `pid`, which must be the same in every runtime */
 export function contract(pid: number): Row[] {
-  for (const [name, file] of [["light.so", "files.jsonl.light"], ["libbpf.so", "files.jsonl.bounded.bpf.o"]] as const) {
+  for (const [name, file] of [["light.so", "files.json.light"], ["libbpf.so", "files.json.bounded.bpf.o"]] as const) {
     const shim = libraries.open(name);
     const program = libraries.program(file);
     equal(shim.version(), LAYOUT);

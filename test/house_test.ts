@@ -120,7 +120,7 @@ Deno.test("BTF's forward declarations stand in the order of their names, so that
   equal([...dump().matchAll(/ FWD '(\w+)'/g)].map(([, name]) => name), ["alpha", "zeta"]);
   match(dump("format", "c"), /struct zeta \*zeta;\s+const struct alpha \*alpha;/);
   // Every object of the build has been put into order.
-  const file = `${libraryFolder(architectureOf(process.arch))}tcp.jsonl.bpf.o`;
+  const file = `${libraryFolder(architectureOf(process.arch))}tcp.json.bpf.o`;
   const names = [...run("bpftool", ["btf", "dump", "file", file]).stdout.matchAll(/ FWD '(\w+)'/g)].map(([, name]) => name!);
   ok(names.length > 5);
   equal(names, names.toSorted());

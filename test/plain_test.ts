@@ -83,7 +83,7 @@ Deno.test("the plain program shows one process, where the kernel narrows the wal
     equal(text(request), full, table);
     names.length = 0;
     equal(text(request, beforeLinux61), full, table);
-    equal(names, [`${table}.jsonl.plain.light`, `${table}.jsonl.light`]);
+    equal(names, [`${table}.json.plain.light`, `${table}.json.light`]);
   }
 });
 

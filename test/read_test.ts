@@ -6,6 +6,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, type Stat
 import { Ajv } from "ajv";
 import { parse } from "csv-parse/sync";
 import { FORMATS, libraries } from "../src/mod.ts";
+import { writerOf } from "../src/query/request.ts";
 import { plan } from "../src/query/plan.ts";
 import { type Column, tables } from "../src/query/schema.ts";
 import { Fixture, type Row, rows, taskIter, TemporaryFolder } from "./support.ts";
@@ -379,7 +380,7 @@ Deno.test("a row that the kernel makes again, for it did not fit, is read and co
   const fds = readdirSync(`/proc/${fixture.pid}/fd`).map(Number).sort(numerically);
   const { query } = plan({ table: "files", pid: fixture.pid }, "jsonl").request;
   const shim = libraries.open("light.so");
-  const program = libraries.program("files.jsonl.light");
+  const program = libraries.program("files.json.light");
   const it = shim.open(program, program.length);
   equal([shim.configure(it, query, query.length, 0), shim.load(it), shim.attach(it, fixture.pid, 0, 0)], [0, 0, 0]);
   const fd = shim.create(it);
@@ -407,7 +408,7 @@ Deno.test("a process that takes another name in the middle of a walk has it in t
       writeFileSync(own, "first");
       const { query } = plan({ table: "files", pid: Deno.pid, columns: ["comm", "pid", "fd"] }, format).request;
       const shim = libraries.open("light.so");
-      const program = libraries.program(`files.${format}.light`);
+      const program = libraries.program(`files.${writerOf(format)}.light`);
       const it = shim.open(program, program.length);
       equal([shim.configure(it, query, query.length, 0), shim.load(it), shim.attach(it, Deno.pid, 0, 0)], [0, 0, 0]);
       const fd = shim.create(it);

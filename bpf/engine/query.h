@@ -51,6 +51,7 @@ enum {
 	QUERY_FINISH = 16,	/* the program `finish` runs over the map `groups` after each pass */
 	QUERY_COUNT = 32,	/* rows are not written but counted by groups (groups.h) */
 	QUERY_CHANGES = 64,	/* only rows that are new, changed or gone are written (changes.h) */
+	QUERY_LINES = 128,	/* JSON: rows are lines (jsonl), not elements of an array */
 	QUERY_NAMES = 256,	/* jsonl of a full program: names[] in place of the columns' own names */
 
 	/* aggregate.kind */

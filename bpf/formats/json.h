@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * json.h -- rows as objects (RFC 8259), one on each line; also jsonl, which only lacks the brackets and commas of an array
+ * json.h -- rows as objects (RFC 8259), one on each line: elements of an array, or jsonl, which only lacks its brackets and commas
  *
  * Every row of an array begins with ",\n", the first row too, so that the kernel can run the program again without state; user
  * space replaces the first byte of the output by "[". In the same way every cell begins with a comma, and "{" replaces the first.
@@ -22,14 +22,13 @@ static __always_inline u64 is_special(u64 word)
 
 static const u64 escapes[256] = EVERY_BYTE(JSON_ESCAPE);
 
-#ifdef FORMAT_JSON
-#define ROW_BEGIN LITERAL(",\n")
-#define ROW_OPEN (row[2] = '{')
-#define CELLS_FROM 2
-#define ROW_END LITERAL("}")
-#else
+#define IN_LINES (query.flags & QUERY_LINES)
+#define IS_STAMPED (IN_LINES && query.flags & QUERY_STAMP)
+
 GLOBAL int put_stamp(void)
 {
+	ONLY_IF(IS_STAMPED);
+
 	u32 length = progress.stamp_length & (STAMP_SIZE - 1);
 
 	LITERAL("{\"t\":");
@@ -43,16 +42,31 @@ GLOBAL int put_stamp(void)
 	return 0;
 }
 
-#define ROW_BEGIN do { if (query.flags & QUERY_STAMP) put_stamp(); } while (0)
-#define ROW_OPEN do { if (!(query.flags & QUERY_STAMP)) row[0] = '{'; } while (0)
-#define CELLS_FROM 0
-#define ROW_END LITERAL("}\n")
-#endif
+#define ROW_BEGIN                                                            \
+	do {                                                                 \
+		if (IS_STAMPED)                                              \
+			put_stamp();                                         \
+		else if (!IN_LINES)                                          \
+			LITERAL(",\n");                                      \
+	} while (0)
+#define CELLS_FROM (IN_LINES ? 0 : 2)
+#define ROW_OPEN                                                             \
+	do {                                                                 \
+		if (!IS_STAMPED)                                             \
+			row[CELLS_FROM] = '{';                               \
+	} while (0)
+#define ROW_END                                                              \
+	do {                                                                 \
+		if (IN_LINES)                                                \
+			LITERAL("}\n");                                      \
+		else                                                         \
+			LITERAL("}");                                        \
+	} while (0)
 
 #define ROW_FROM 0
 #define PUT_OP do { op_at = row_len + 7; LITERAL(",\"op\":\"+\""); } while (0)
 
-#if defined(FULL_QUERY) && !defined(FORMAT_JSON)
+#ifdef FULL_QUERY
 struct name names[MAX_COLUMNS];	/* user space fills them */
 
 GLOBAL int put_name(u32 column)

@@ -4,7 +4,7 @@
  * file with others that have much in common with them: together they take half the space.
  */
 
-import { FORMATS } from "../query/request.ts";
+import { WRITERS } from "../query/request.ts";
 import { isOftenRead } from "./load.ts";
 
 /** Tables that are alike. Their programs for old kernels, where a load takes long, are in one archive. */
@@ -13,15 +13,12 @@ const ALIKE = [["tcp", "udp", "unix", "netlink"], ["maps", "progs", "links", "el
 /** The archive that has the file `name` of the build, and its place; `undefined` for a file of its own. */
 export function archived(name: string): { archive: string; index: number } | undefined {
   const [table, format, kind] = parts(name);
-  if (kind === "full.light") {
-    // To decompress all four takes the start of a query three times as long as two.
-    const isText = format === "text" || format === "csv";
-    return { archive: `${table}.${isText ? "text" : "json"}.${kind}`, index: Number(format === "jsonl" || format === "csv") };
-  }
-  const index = FORMATS.indexOf(format as typeof FORMATS[number]);
+  const index = WRITERS.indexOf(format as typeof WRITERS[number]);
+  // To decompress all of these takes the start of a query twice as long as one or two.
+  if (kind === "full.light") return format === "json" ? undefined : { archive: `${table}.text.${kind}`, index };
   if (kind === "bounded.bpf.o") {
     const alike = ALIKE.find((tables) => tables.includes(table)) ?? [table];
-    return { archive: `${alike[0]}.${kind}`, index: alike.indexOf(table) * FORMATS.length + index };
+    return { archive: `${alike[0]}.${kind}`, index: alike.indexOf(table) * WRITERS.length + index };
   }
   return kind.endsWith("light") && !isOftenRead(table) ? { archive: `${table}.${kind}`, index } : undefined;
 }

@@ -3,7 +3,7 @@
 
 import { E2BIG, EMFILE, ENFILE, EOPNOTSUPP, TaskIterError } from "../errors.ts";
 import { LAYOUT } from "../query/query.ts";
-import { FILLED, type Request } from "../query/request.ts";
+import { FILLED, type Request, writerOf } from "../query/request.ts";
 import { before, hasBtf, kernelHas, release } from "./kernel.ts";
 import { Program } from "./program.ts";
 import { check, type Shim } from "./shim.ts";
@@ -24,7 +24,7 @@ type Question = Pick<Request, "table" | "format" | "plain" | "narrowed" | "full"
 
 /** The file of the program for `request`, with its loader program. */
 export const programOf = ({ table, format, plain, narrowed, full }: Question): string =>
-  `${table}.${format}${full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
+  `${table}.${writerOf(format)}${full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
 
 /** The tables that are read most often, mostly as text and JSON. */
 const OFTEN_READ = ["stacks", "files", "tasks", "tcp"];
@@ -83,7 +83,7 @@ export function load(libraries: Libraries, request: Request): Program {
       if (error.errno === EMFILE || error.errno === ENFILE) throw error;
     }
   }
-  const bounded = libraries.program(`${request.table}.${request.format}.bounded.bpf.o`);
+  const bounded = libraries.program(`${request.table}.${writerOf(request.format)}.bounded.bpf.o`);
   return start(libraries.open("libbpf.so"), bounded, request, false);
 }
 

@@ -31,6 +31,7 @@ export const QUERY_PREPARE = 8;
 export const QUERY_FINISH = 16;
 export const QUERY_COUNT = 32;
 export const QUERY_CHANGES = 64;
+export const QUERY_LINES = 128;
 export const QUERY_NAMES = 256;
 export const AGGREGATE_SUM = 0;
 export const AGGREGATE_SUM_SIGNED = 1;

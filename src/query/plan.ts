@@ -17,6 +17,7 @@ import {
   QUERY_CHANGES,
   QUERY_COUNT,
   QUERY_FINISH,
+  QUERY_LINES,
   QUERY_NAMES,
   QUERY_PREPARE,
   QUERY_SHARED,
@@ -264,7 +265,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
     long: columns.filter(({ type }) => type === "long" || type === "json").length,
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
       (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0) |
-      (prepare ? QUERY_PREPARE : 0) | (changes ? QUERY_CHANGES : 0),
+      (format === "jsonl" ? QUERY_LINES : 0) | (prepare ? QUERY_PREPARE : 0) | (changes ? QUERY_CHANGES : 0),
     ...prepare && { ownersMax: roomForOwners(), ownerPid: narrow("pid") },
     groupsMax: grouping?.limit,
     distinctMax: aggregates?.some(({ kind }) => kind === AGGREGATE_DISTINCT) ? grouping!.limit * DISTINCT_PER_GROUP : 0,

@@ -3,9 +3,12 @@
 
 import type { MapFacts } from "./elements.ts";
 
-/** How a row is written; each has a program of its own. */
 export type Format = "text" | "csv" | "json" | "jsonl";
 export const FORMATS: readonly Format[] = ["text", "csv", "json", "jsonl"];
+
+/** The formats that have programs of their own: a row of jsonl is an object as in an array of JSON, with other ends. */
+export const WRITERS: readonly Exclude<Format, "jsonl">[] = ["text", "csv", "json"];
+export const writerOf = (format: Format): typeof WRITERS[number] => format === "jsonl" ? "json" : format;
 
 /** The variables that user space fills after a load, in the order of FILL_* in libbpf-shim/shim.h. */
 export const FILLED = ["automaton", "shape", "names"] as const;
