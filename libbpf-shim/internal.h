@@ -13,8 +13,8 @@
 
 /* The programs of an object, in the order of enum stage, and the maps whose size a query chooses. */
 #define STAGE_NAMES { "dump", "prepare", "finish", "gone" }
-enum { GROUPS, OWNERS, AUTOMATON, DISTINCT, CHANGES, SIZED_MAPS };
-#define SIZED_NAMES { "groups", "owners", "automaton", "distinct", "changes" }
+enum { GROUPS, OWNERS, AUTOMATON, DISTINCT, CHANGES, SEEN, SIZED_MAPS };
+#define SIZED_NAMES { "groups", "owners", "automaton", "distinct", "changes", "seen" }
 
 /* The variables in .bss that task_iter_fill() writes, in the order of FILL_*; the automaton is a map. */
 #define FILL_NAMED { "", "shape", "names" }
@@ -28,6 +28,7 @@ static inline __u32 max_entries(const struct query *query, int map)
 {
 	const __u32 sizes[SIZED_MAPS] = {
 		query->groups_max, query->owners_max, query->automaton_max, query->distinct_max, query->changes_max,
+		query->changes_max,
 	};
 
 	return sizes[map] ?: 1;
@@ -53,8 +54,7 @@ struct image {
 	__u32 stage[STAGES];		/* indexes of programs, or NONE */
 	__u32 query, progress;		/* offsets in .rodata and .bss */
 	struct place fill[FILLS];
-	__u32 insns_size, data_size, rodata_size, bss_size;
-	__u32 unused;			/* the next part begins at a multiple of 8 */
+	__u32 insns_size, data_size, rodata_size, bss_size;	/* the next part begins at a multiple of 8 */
 };
 
 _Static_assert(sizeof(struct image) % 8 == 0, "the instructions after an image are not aligned");

@@ -120,14 +120,15 @@ Deno.test("CSV begins with op and t, text shows a diff", async () => {
 });
 
 Deno.test("thousands of rows that go at once are all gone in one pass", async () => {
-  const fixture = await Fixture.start("many", "3000");
-  const query = { table: "files", where: `pid == ${fixture.pid}`, columns: ["fd", "pos", "type", "path"] };
-  for (const [libbpf] of noElements ? WAYS.slice(0, 1) : WAYS) {
+  // With room for hardly more rows than there are, many share a place in the array `seen` (changes.h).
+  const all = [[false, 100_000], [false, 3010], [true, 3010]] as const;
+  for (const [libbpf, changes] of all.slice(0, noElements ? 2 : 3)) {
+    await using fixture = await Fixture.start("many", "3000");
+    const query = { table: "files", where: `pid == ${fixture.pid}`, columns: ["fd", "pos", "type", "path"], changes };
     using passes = new Passes(query, "jsonl", libbpf);
     const first = passes.rows();
     ok(first.length > 3000 && first.every(({ op }) => op === "+"));
-    equal(passes.rows(), []);
-    if (!libbpf) continue;
+    for (let i = 0; i < 3; i++) equal(passes.rows(), []);
     await fixture[Symbol.asyncDispose]();
     const gone = passes.rows();
     equal(gone.map(({ fd }) => fd as number).sort((a, b) => a - b), first.map(({ fd }) => fd as number).sort((a, b) => a - b));
@@ -150,7 +151,7 @@ for (
     const query: Query = { table, columns: [...columns], where: "comm == churn" };
     const { identity } = findTable(table);
     const state = new Map<string, Row>();
-    using passes = new Passes(query, "jsonl");
+    using passes = new Passes({ ...query, changes: 2000 }, "jsonl"); // little more than there are mappings
     const end = (child: ReturnType<typeof spawn>) =>
       new Promise((resolve) => (child.once("exit", resolve), child.kill("SIGKILL")));
     try {

@@ -10,6 +10,9 @@
  * ends with zeros. Any other row has an entry of its own, whose key ends with the hash of its cells: such rows come and go, but do
  * not change, and their order does not matter.
  *
+ * Most rows of most passes are as in the pass before. For them the array `seen` has what a row needs, in one line of memory, where a
+ * look-up in the hash waits for three: such a row leaves its entry alone, which is then some passes behind.
+ *
  * The kernel runs the program again for a row that did not fit its buffer. So an entry changes only when its row is written, or
  * where doing so twice makes no difference.
  */
@@ -43,6 +46,20 @@ struct {
 	__type(value, struct change);
 } changes SEC(".maps");
 
+/* The last unique row with an identity of this place in `seen`. */
+struct seen {
+	u64 identity, cells;	/* half of each hash; an identity of 0 says that there is none */
+	u64 pass;		/* in which the row was there */
+	u64 unused;		/* two of these are a line of memory */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);	/* query.changes_max */
+	__type(key, u32);
+	__type(value, struct seen);
+} seen SEC(".maps");
+
 u32 cells_from, identity_end;	/* indexes in row: of the first cell, and after the identity */
 u32 op_at;			/* index in row of the byte "+", "~" or "-" */
 
@@ -70,15 +87,39 @@ GLOBAL int end_identity(void)
 	return 0;
 }
 
+static __always_inline struct seen *seen_of(const u64 *identity)
+{
+	u32 place = (identity[1] >> 32) * query.changes_max >> 32;
+
+	return bpf_map_lookup_elem(&seen, &place);
+}
+
+/* Whether the row of the identity's first entry was there in that pass; `false` may also say that another row has the place. */
+static __always_inline bool is_seen(const struct seen *seen, const u64 *identity, u64 pass)
+{
+	return seen && seen->identity == identity[0] && seen->pass == pass;
+}
+
+/* Notes the row, unless the place has another one of this pass, whose entry does not know that it was there. */
+static __always_inline void note_seen(struct seen *seen, const u64 *identity, u64 cells, u64 pass)
+{
+	if (!seen || (seen->pass == pass && seen->identity != identity[0]))
+		return;
+	seen->identity = identity[0];
+	seen->cells = cells;
+	seen->pass = pass;
+}
+
 static __always_inline struct change *find_change(struct change_key *key, u64 pass)
 {
 	struct change *change = bpf_map_lookup_elem(&changes, key);
 
 	if (change && change->pass != pass) {
+		/* Other rows have always brought the entry up to date. */
+		change->others_before = change->pass == pass - 1 ? change->others : 0;
 		change->pass = pass;
 		change->before = change->rows;
 		change->rows = 0;
-		change->others_before = change->others;
 		change->others = 0;
 	}
 	return change;
@@ -113,15 +154,24 @@ GLOBAL int compare_row(void)
 
 	struct change_key key = { { change_identity[0], change_identity[1] }, {} };
 	struct change *first, *other;
+	struct seen *seen = seen_of(change_identity);
 	u64 pass = progress.pass;
 
 	hash_cells();
 	row_kind = ROW_SAME;
+	if (is_seen(seen, change_identity, pass - 1) && seen->cells == hash[0]) {
+		seen->pass = pass;
+		progress.met++;
+		return ROW_SAME;
+	}
 	first = find_change(&key, pass);
+	if (first && is_seen(seen, change_identity, pass))
+		first->rows = 1;
 	if (!first) {
 		row_kind = ROW_NEW;
 	} else if (!first->rows && !first->vacant && first->cells[0] == hash[0] && first->cells[1] == hash[1]) {
 		first->rows = 1;
+		note_seen(seen, change_identity, hash[0], pass);
 		progress.met++;
 	} else if (!first->rows && !first->others_before) {
 		row_kind = first->vacant ? ROW_NEW : ROW_CHANGED;
@@ -158,6 +208,8 @@ GLOBAL int remember_row(void)
 		key.cells[0] = hash[0];
 		key.cells[1] = hash[1];
 		change = bpf_map_lookup_elem(&changes, &key);
+	} else {
+		note_seen(seen_of(change_identity), change_identity, hash[0], progress.pass);
 	}
 	progress.met++;
 	progress.held += kind != ROW_CHANGED;
@@ -196,7 +248,7 @@ GLOBAL int put_identity(u64 text, u32 length)
 static __always_inline bool is_gone(const struct change_key *key, const struct change *change, u64 pass)
 {
 	if (!key->cells[0] && !key->cells[1])
-		return !change->vacant && (change->pass != pass || !change->rows);
+		return !change->vacant && (change->pass != pass || !change->rows) && !is_seen(seen_of(key->identity), key->identity, pass);
 	return change->pass != pass ? change->rows : change->rows < change->before;
 }
 
@@ -215,6 +267,10 @@ static __always_inline void forget_row(struct change_key *key, u64 pass)
 		return;
 	progress.held--;
 	if (!key->cells[0] && !key->cells[1]) {
+		struct seen *seen = seen_of(key->identity);
+
+		if (seen && seen->identity == key->identity[0])
+			seen->identity = 0;
 		change->vacant = 1;
 		change->rows = 0;
 		if (!change->others || change->pass != pass)
