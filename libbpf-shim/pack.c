@@ -17,6 +17,12 @@ static void refuse(const char *what)
 	exit(1);
 }
 
+/* That an object has no lines of the source is as it should be (bpf/tidy.c). */
+static int say(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	return level == LIBBPF_DEBUG || strstr(format, "line info") ? 0 : vfprintf(stderr, format, arguments);
+}
+
 /* Finds the index of the map among the object's maps, and the offset of `variable` in the map. */
 static struct bpf_map *find(struct bpf_object *object, const char *section, const char *variable, __u32 *index, __u32 *offset)
 {
@@ -64,6 +70,7 @@ int main(int count, char **arguments)
 
 	if (count != 4)
 		refuse("NAME OBJECT PROGRAM");
+	libbpf_set_print(say);
 	options.object_name = arguments[1];
 	object = bpf_object__open_file(arguments[2], &options);
 	if (!object)

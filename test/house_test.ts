@@ -102,7 +102,7 @@ Deno.test("every file of the build is in the executable's archives as it was bui
   }
 });
 
-Deno.test("BTF's forward declarations stand in the order of their names, so that two builds are the same", () => {
+Deno.test("BTF has its forward declarations in the order of their names, so that two builds are the same, and no lines", () => {
   using folder = new TemporaryFolder();
   const object = `${folder.path}/object.o`;
   writeFileSync(
@@ -114,12 +114,19 @@ Deno.test("BTF's forward declarations stand in the order of their names, so that
   );
   const compiled = run("clang-19", ["--target=bpf", "-O2", "-g", "-c", `${folder.path}/object.c`, "-o", object]);
   equal(compiled.status, 0, compiled.stderr);
-  const ordered = run(`${root}build/${Deno.build.arch}/order`, [object]);
-  equal(ordered.status, 0, ordered.stderr);
+  const tidied = (...words: string[]) => {
+    const { status, stderr } = run(`${root}build/${Deno.build.arch}/tidy`, [object, ...words]);
+    equal(status, 0, stderr);
+    const linked = run("bpftool", ["gen", "object", `${object}.linked`, object]);
+    equal(linked.status, 0, linked.stderr);
+    return statSync(`${object}.linked`).size;
+  };
+  const withLines = tidied("lines");
+  ok(tidied() < withLines, "without the lines of the source an object is smaller");
   const dump = (...format: string[]) => run("bpftool", ["btf", "dump", "file", object, ...format]).stdout;
   equal([...dump().matchAll(/ FWD '(\w+)'/g)].map(([, name]) => name), ["alpha", "zeta"]);
   match(dump("format", "c"), /struct zeta \*zeta;\s+const struct alpha \*alpha;/);
-  // Every object of the build has been put into order.
+  // As every object of the build.
   const file = `${libraryFolder(architectureOf(process.arch))}tcp.json.bpf.o`;
   const names = [...run("bpftool", ["btf", "dump", "file", file]).stdout.matchAll(/ FWD '(\w+)'/g)].map(([, name]) => name!);
   ok(names.length > 5);

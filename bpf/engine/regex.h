@@ -58,7 +58,7 @@ GLOBAL int accepts(u32 start, u32 accepting, u32 length)
 	regex_state = start;
 	regex_length = length;
 	if (length && length <= SOURCE_MASK)
-		LOOP((SOURCE_MASK + 1) / 8, take_bytes);
+		TIGHT_LOOP((SOURCE_MASK + 1) / 8, take_bytes);
 	return regex_state == STATE_ALWAYS || regex_state >= accepting;
 }
 

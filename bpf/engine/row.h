@@ -45,9 +45,17 @@
 			if (body(loop_))                                     \
 				break;                                       \
 	} while (0)
+#define TIGHT_LOOP LOOP
 #else
 #define BODY(name) static __noinline long name(u32 i, void *unused)
-#define LOOP(times, body) bpf_loop(times, body, NULL, 0)
+/*
+ * Where the kernel knows that the last argument is 0, it puts the loop in place of the call. For that it copies what it knows of
+ * every instruction of the program, a fifth of the load of a full program. So only a loop with many short turns in each row is
+ * given a 0 that the kernel knows: it saves 5 to 10 ns a turn.
+ */
+static u64 loop_flags;
+#define LOOP(times, body) bpf_loop(times, body, NULL, *(volatile u64 *)&loop_flags)
+#define TIGHT_LOOP(times, body) bpf_loop(times, body, NULL, 0)
 #endif
 
 #define ROW_MASK 0x7fff		/* a row must be shorter than the kernel's 32 KiB seq buffer */

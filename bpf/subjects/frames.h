@@ -138,7 +138,7 @@ GLOBAL int find_stack(u64 from, u64 size)
 	stack_slot = SLOT(WORD(SOURCE(usual_innermost)) ^ WORD(SOURCE(size + ORIG_AX)) << 32, KEPT_BITS);
 	stack_size = size;
 	stack_difference = 1;
-	LOOP(KEPT_WORDS, compare_word);
+	TIGHT_LOOP(KEPT_WORDS, compare_word);
 	kept = bpf_map_lookup_elem(&stacks, &stack_slot);
 	if (!kept || stack_difference)
 		return 0;
