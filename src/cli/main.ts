@@ -19,7 +19,10 @@ try {
     await prefetch(planned.request);
     read(embedded, planned, { format, header: true, stats: false, verbose: false, interval: 0, count: 0 });
     exit(0);
-  } else await (await import("./command.ts")).run(words, embedded);
+  } else {
+    await (await import("./command.ts")).run(words, embedded);
+    exit(Number(process.exitCode ?? 0));
+  }
 } catch (error) {
   try {
     process.exitCode = (await import("./failure.ts")).fail(error as Error, words);
