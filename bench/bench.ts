@@ -372,6 +372,7 @@ function against(what: string, ours: string[], theirs: string[], most: number, r
 async function tasks(): Promise<void> {
   say(`${PROCESSES} processes of ${THREADS} threads and ${DESCRIPTORS} descriptors`);
   await using _load = await Load.start("tasks", PROCESSES, THREADS, DESCRIPTORS);
+  const grouping = { limit: 65_536, aggregates: [] };
   const withoutPath = ["comm", "pid", "tid", "fd", "type", "mode", "file_ops"];
   await record(() => {
     const walks = walk({
@@ -379,12 +380,14 @@ async function tasks(): Promise<void> {
       stack: { floor: "task_stack" },
       files: { floor: "task_file" },
       path: { floor: "task_file_path" },
+      types: { floor: "task_file_type" },
       stacksJson: { query: { table: "stacks" } },
       filesJson: { query: { table: "files", columns: withoutPath } },
       filesCsv: { query: { table: "files", columns: withoutPath }, format: "csv" },
       pathJson: { query: { table: "files" } },
       tasks: { query: { table: "tasks" } },
-      count: { query: { table: "files", columns: ["comm", "type"], grouping: { limit: 65_536, aggregates: [] } } },
+      countTasks: { query: { table: "tasks", columns: ["comm", "state"], grouping } },
+      count: { query: { table: "files", columns: ["comm", "type"], grouping } },
     }, 2 * ROUNDS);
     return [
       compared("stacks, walk, JSON", walks.stacksJson.ms, "walk that unwinds, prints nothing", walks.stack.ms, 0.7),
@@ -392,7 +395,14 @@ async function tasks(): Promise<void> {
       compared("files without path, walk, CSV", walks.filesCsv.ms, NOTHING, walks.files.ms, 1.4),
       compared("files, walk, JSON", walks.pathJson.ms, "walk with bpf_d_path, prints nothing", walks.path.ms, 1.4),
       compared("tasks, walk, JSON", walks.tasks.ms, NOTHING, walks.task.ms, 1.6),
-      compared("count files --by comm,type, walk", walks.count.ms, NOTHING, walks.files.ms, 1.3),
+      compared("count tasks --by comm,state, walk", walks.countTasks.ms, NOTHING, walks.task.ms, 1.3),
+      compared(
+        "count files --by comm,type, walk",
+        walks.count.ms,
+        "walk that reads each type, prints nothing",
+        walks.types.ms,
+        1.3,
+      ),
       compared("count files --by comm,type, walk", walks.count.ms, "files without path, walk, JSON", walks.filesJson.ms, 1),
     ];
   });

@@ -42,6 +42,18 @@ int dump(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+#elif defined(FLOOR_task_file_type)	/* waits for the memory of each file and its inode */
+
+SEC("iter/task_file")
+int dump(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+
+	if (file)
+		asm volatile("" : : "r"((u64)file->f_inode->i_mode), "r"(file->f_inode->i_sb->s_magic));
+	return 0;
+}
+
 #elif defined(FLOOR_netlink_rows)	/* writes zeroes: the kernel walks from the beginning for each buffer that is full */
 
 #define ROW 107		/* bytes of a row of JSON, as the load makes them */
