@@ -10,8 +10,6 @@ import fs, { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync,
 import { availableParallelism } from "node:os";
 import zlib, { zstdCompressSync } from "node:zlib";
 import { build as bundle, type Metafile, type Plugin } from "esbuild";
-import { archived, archiveOf } from "../src/native/archive.ts";
-import { isStored } from "../src/native/load.ts";
 import { architectureOf, ARCHITECTURES, bunOf, embedded, foreign, libraryFolder } from "./architecture.ts";
 import { unpacked } from "./debian.ts";
 import { checkGlibc, checkSize } from "./promises.ts";
@@ -173,6 +171,9 @@ const settings = foreign(architecture)
   : [];
 for (const folder of ["bpf", "libbpf-shim"]) run("make", ["-s", "-C", folder, `-j${availableParallelism()}`, ...settings]);
 run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
+// Only now: these modules have the layout that was just generated.
+const { archived, archiveOf } = await import("../src/native/archive.ts");
+const { isStored } = await import("../src/native/load.ts");
 
 if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
   rmSync(work, { recursive: true, force: true });
