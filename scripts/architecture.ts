@@ -29,7 +29,7 @@ export const foreign = (architecture: Architecture): boolean => architecture !==
 /** The folder with its libraries. */
 export const libraryFolder = (architecture: Architecture): string => `${root}build/${ARCHITECTURES[architecture].gnu}/`;
 
-/** The names of the files there that belong into an executable: libraries and programs. */
+/** The names of the files there that belong into an executable: libraries, and programs of the formats that have some today. */
 export const embedded = (architecture: Architecture): string[] =>
   readdirSync(libraryFolder(architecture)).filter((name) =>
     /^(light|libbpf)\.so$/.test(name) ||

@@ -20,7 +20,7 @@ type Description = [string, string, string, string, string, unknown[][], string[
  * @throws {Error} the file has no TABLE, or its text is not JSON; the message names the file
  */
 function describe(file: string): Description {
-  const flags = ["-E", "-P", "-DDESCRIBE", '-DFORMAT_HEADER="../formats/json.h"', "-DFORMAT_JSON", "--target=bpf", ...includes];
+  const flags = ["-E", "-P", "-DDESCRIBE", '-DFORMAT_HEADER="../formats/json.h"', "--target=bpf", ...includes];
   const preprocessed = execFileSync("clang-19", [...flags, file], { cwd: new URL("bpf/tables/", root), encoding: "utf8" });
   const text = /DESCRIPTION_BEGIN\s+([^]*?)\s+DESCRIPTION_END/.exec(preprocessed)?.[1];
   if (text === undefined) throw new Error(`bpf/tables/${file}: no TABLE(...) after its COLUMNS`);
@@ -45,7 +45,7 @@ function describe(file: string): Description {
 
 /** The columns of a table whose expressions may say ABSENT, once their macros are expanded. */
 function absentColumns(file: string): Set<string> {
-  const flags = ["-E", "-P", "-DDESCRIBE", '-DFORMAT_HEADER="../formats/json.h"', "-DFORMAT_JSON", "--target=bpf", ...includes];
+  const flags = ["-E", "-P", "-DDESCRIBE", '-DFORMAT_HEADER="../formats/json.h"', "--target=bpf", ...includes];
   const source = `#include "${file}"
 #define EXPRESSION(name, type, width, expression, doc) EXPRESSION_OF #name expression EXPRESSION_END
 COLUMNS(EXPRESSION, EXPRESSION)`;

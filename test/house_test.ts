@@ -185,7 +185,6 @@ Deno.test("the example of a table compiles, and not with a walk that is not star
       "-O2",
       "-g",
       "-DARCH_x86_64",
-      "-DFORMAT_JSON",
       '-DFORMAT_HEADER="../formats/json.h"',
       `-I${root}bpf/tables`,
       `-I/usr/include/${Deno.build.arch}-linux-gnu`,
