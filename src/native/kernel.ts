@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The running kernel: its version, its features, and this process's rights. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 
 function read(path: string): string {
   try {
@@ -43,16 +43,32 @@ export const hasBtf = (): boolean => existsSync("/sys/kernel/btf/vmlinux");
  * kernels, so the version alone is not enough.
  */
 export function kernelHas(): (name: string) => boolean {
-  names ??= hasBtf() ? strings(readFileSync("/sys/kernel/btf/vmlinux")) : Buffer.alloc(0);
+  names ??= hasBtf() ? namesOfBtf("/sys/kernel/btf/vmlinux") : Buffer.alloc(0);
   return (name) => names!.includes(`\0${name}\0`);
 }
 
 let names: Buffer | undefined;
 
+/** The bytes of a file from `start` to `end`, or to the file's end. */
+function part(fd: number, start: number, end: number): Buffer {
+  const bytes = Buffer.alloc(end - start);
+  let length = 0;
+  for (let read = 1; read > 0 && length < bytes.length; length += read) {
+    read = readSync(fd, bytes, length, bytes.length - length, start + length);
+  }
+  return bytes.subarray(0, length);
+}
+
 /** The section of names of BTF, less than half of it (struct btf_header, Documentation/bpf/btf.rst). */
-function strings(btf: Buffer): Buffer {
-  const start = btf.readUInt32LE(4) + btf.readUInt32LE(16);
-  return btf.subarray(start, start + btf.readUInt32LE(20));
+function namesOfBtf(path: string): Buffer {
+  const fd = openSync(path, "r");
+  try {
+    const header = part(fd, 0, 24);
+    const start = header.readUInt32LE(4) + header.readUInt32LE(16);
+    return part(fd, start, start + header.readUInt32LE(20));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Tells whether this kernel has an iterator: a function of that name, which it looks up when a program is loaded. */
