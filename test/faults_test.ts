@@ -7,6 +7,7 @@ import { kill } from "node:process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
 import { build, type Plugin } from "esbuild";
+import { EPERM } from "../src/errors.ts";
 import { libraries } from "../src/mod.ts";
 import { type Libraries, load } from "../src/native/load.ts";
 import { plan } from "../src/query/plan.ts";
@@ -435,6 +436,21 @@ Deno.test("a refused program may mean lockdown, where nothing tells whether ther
   const { status, stderr } = run("unshare", [...hide, ...refuse, executable, "files"]);
   equal(status, 3);
   match(stderr, /^task-iter: cannot read table files: the kernel refused the program [^\n]*may be locked down[^\n]*\n$/);
+});
+
+Deno.test("libbpf does not try a program that the kernel refuses while it takes others", () => {
+  const { request } = plan({ table: "files" }, "json");
+  load(libraries, request).close();
+  const opened: string[] = [];
+  const refusing: Libraries = {
+    open(name) {
+      opened.push(name);
+      return { ...libraries.open(name), load: () => -EPERM };
+    },
+    program: (name) => libraries.program(name),
+  };
+  throws(() => load(refusing, request), { step: "load", errno: EPERM });
+  equal(opened, ["light.so"]);
 });
 
 Deno.test("neither bpffs nor the rest of /sys is needed", async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** Loads the program for a request: by its loader program, or by libbpf on kernels that cannot run one. */
 
-import { E2BIG, EMFILE, ENFILE, EOPNOTSUPP, TaskIterError } from "../errors.ts";
+import { E2BIG, EMFILE, ENFILE, EOPNOTSUPP, EPERM, TaskIterError } from "../errors.ts";
 import { LAYOUT } from "../query/query.ts";
 import { FILLED, type Request, writerOf } from "../query/request.ts";
 import { before, hasBtf, kernelHas, release } from "./kernel.ts";
@@ -50,6 +50,9 @@ const findsThreads = (): boolean => !before(release(), "6.12");
 /** Whether programs can write symbols to strings, by bpf_snprintf. Without BTF the load fails and says so. */
 const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() || kernelHas()("BPF_FUNC_snprintf");
 
+/** Whether a loader program has loaded its program, in this process. */
+let lightWorks = false;
+
 /**
  * Opens, configures, loads and attaches.
  *
@@ -81,6 +84,8 @@ export function load(libraries: Libraries, request: Request): Program {
       if (!(error instanceof TaskIterError) || error.step !== "load" || request.libbpf === false) throw error;
       // libbpf needs more descriptors, and would fail with a less clear reason.
       if (error.errno === EMFILE || error.errno === ENFILE) throw error;
+      // Loader programs work here: this program is what the kernel refuses.
+      if (error.errno === EPERM && lightWorks && !before(release(), "5.11")) throw error;
     }
   }
   const bounded = libraries.program(`${request.table}.${writerOf(request.format)}.bounded.bpf.o`);
@@ -114,6 +119,7 @@ function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean):
     const query = light && request.narrowed || request.query;
     check(shim, handle, "configure", shim.configure(handle, query, query.length, verbosity));
     check(shim, handle, "load", shim.load(handle));
+    lightWorks ||= light;
     for (const name of request.fill ? FILLED : []) {
       const bytes = request.fill?.[name];
       if (bytes) check(shim, handle, "configure", shim.fill(handle, FILLED.indexOf(name), bytes, bytes.length));
