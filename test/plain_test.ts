@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/** The program for default columns and no predicate gives the same rows as the full program. */
+/** The programs for less give the same rows as the full program: for default columns, or all of them, without a predicate. */
 
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { FORMATS, libraries } from "../src/mod.ts";
 import { E2BIG } from "../src/errors.ts";
-import { type Libraries, load as loadProgram } from "../src/native/load.ts";
+import { type Libraries, load as loadProgram, programOf } from "../src/native/load.ts";
 import type { Request } from "../src/query/request.ts";
 import type { Shim } from "../src/native/shim.ts";
-import { plan } from "../src/query/plan.ts";
+import { MAP_TYPES, plan } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
 import { chunks } from "../src/stream.ts";
 import { executable, Fixture, TemporaryFolder } from "./support.ts";
@@ -48,6 +48,40 @@ Deno.test("the plain program and the full one write the same rows, in every form
       equal(plain, full, `${table}, ${format}`);
       ok(plain!.length > 0, `${table}, ${format}`);
     }
+  }
+});
+
+Deno.test("the wide program is for all columns without a predicate, in JSON", () => {
+  const fileOf = (...query: Parameters<typeof plan>) => programOf(plan(...query).request);
+  equal(fileOf({ table: "files", columns: ["all"] }, "jsonl"), "files.json.wide.light");
+  equal(fileOf({ table: "tcp", columns: ["pid"], netns: "all" }, "json"), "tcp.json.wide.light");
+  equal(fileOf({ table: "files", columns: ["all"] }, "csv"), "files.csv.full.light");
+  equal(fileOf({ table: "files", columns: ["all"], where: "fd > 2" }, "json"), "files.json.full.light");
+  equal(fileOf({ table: "files", columns: ["all"], changes: 10 }, "jsonl"), "files.json.full.light");
+  equal(fileOf({ table: "files", columns: ["size"] }, "json"), "files.json.light");
+  for (const { name } of tables) {
+    const map = MAP_TYPES[name] && 1;
+    const { request } = plan({ table: name, columns: ["all"], map }, "json");
+    equal(Boolean(request.wide), tables.find((table) => table.name === name)!.columns.some(({ full }) => full), name);
+    ok(libraries.program(programOf(request)).length > 0);
+  }
+});
+
+Deno.test("the wide program and the full one write the same rows", async () => {
+  using folder = new TemporaryFolder();
+  await using files = await Fixture.start("descriptors", folder.path);
+  await using mappings = await Fixture.start("mappings", executable);
+  await files.settle();
+  const own = new RegExp(`"pid":(${files.pid}|${mappings.pid}),`);
+  for (const table of ["stacks", "files", "tasks", "vmas", "unix"]) {
+    const { columns } = tables.find(({ name }) => name === table)!;
+    // Times and use of memory change from one walk to the next.
+    const steady = columns.map(({ name }) => name).filter((name) => !/_ns$|time|switches|faults|_kb$|bytes/.test(name));
+    const { request } = plan({ table, columns: steady }, "jsonl");
+    ok(request.wide, table);
+    const [wide, full] = [true, false].map((wide) => text({ ...request, wide }).split("\n").filter((line) => own.test(line)));
+    equal(wide, full, table);
+    ok(wide!.length > 0, table);
   }
 });
 

@@ -59,8 +59,6 @@ struct {
 #define GROUP_PARTS ((ROW_MASK + 1) / GROUP_BYTES + 1)
 #define AGGREGATES_SIZE (query.aggregates * 16)
 
-#define EEXIST 17
-
 #ifndef TEXT_SHAPE
 #define TEXT_SHAPE 0
 #endif

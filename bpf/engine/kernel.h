@@ -9,6 +9,7 @@
 #ifndef TASK_ITER_KERNEL_H
 #define TASK_ITER_KERNEL_H
 
+#include <linux/errno.h>
 #include <linux/types.h>
 #include <linux/bpf.h>
 #include <stdbool.h>

@@ -18,6 +18,13 @@
 #ifndef TASK_ITER_ROW_H
 #define TASK_ITER_ROW_H
 
+#if defined(FULL_QUERY) || defined(WIDE_QUERY)
+#define FULL_COLUMNS 1		/* the program has those of type FULL (table.h) */
+#endif
+#if defined(PLAIN_QUERY) || defined(WIDE_QUERY)
+#define NO_PREDICATE 1
+#endif
+
 #include "kernel.h"
 #include "query.h"
 #include <bpf/bpf_helpers.h>

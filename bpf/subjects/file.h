@@ -17,7 +17,7 @@
 #define HAVE_D_PATH true
 #endif
 
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 #include "walked_path.h"
 #else
 #define walked_path(file) (-1)

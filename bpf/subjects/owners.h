@@ -45,7 +45,7 @@
 	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE, who->length[OWNER_EXE]) : NO_STRING, "Path of the process's executable file.") \
 	OWNER_PLACE_COLUMNS(MORE)
 
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 
 enum { OWNER_EXE, OWNER_CGROUP, OWNER_CONTAINER, OWNER_POD, OWNER_TEXTS };
 
@@ -91,7 +91,6 @@ static u32 text_length;
  * The kernel hands out memory for entries from a small stock, which it refills after an interrupt, with PREEMPT_RT a moment later
  * in a thread. So the walk stops at the descriptor, and the next read(2) begins there again.
  */
-#define ENOMEM 12
 #define MAX_RETRIES 10000
 u32 short_of_memory, retries;
 

@@ -8,7 +8,7 @@
 #include "../engine/row.h"
 #include "file.h"
 #include "cgroup.h"
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 #include "container.h"
 #endif
 
@@ -165,7 +165,7 @@ static __noinline u32 ns_pid_of(struct task_struct *task)
 	return BPF_CORE_READ(upid, nr);
 }
 
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 /*
  * Writes the path of the task's working or root directory. chdir(2) or the task's end may free the directory at any time, and
  * bpf_d_path would follow pointers into freed memory; what the walk read counts when the directory is still the same afterwards.

@@ -49,7 +49,7 @@ DEFINE_OWNERS
 DEFINE_WORDS(LINK_TYPES);
 DEFINE_WORDS(ATTACH_TYPES);
 
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 
 /* Types of links that the build machine's header may not know. */
 enum {

@@ -4,7 +4,7 @@
 #define HELD "bpf-map"
 #define HELD_ID(map) BPF_CORE_READ((struct bpf_map *)(map), id)
 #include "../subjects/owners.h"
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 #include "../subjects/per_cpu.h"
 #endif
 
@@ -43,7 +43,7 @@ DEFINE_WORDS(MAP_TYPES);
 /* Without the reference that the iterator itself holds to the current map. */
 #define refcnt_of(map) ((map)->refcnt.counter - 1)
 
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 
 #define HAS(type, field) bpf_core_field_exists(((struct type *)0)->field)
 

@@ -4,7 +4,7 @@
 #define HELD "bpf-prog"
 #define HELD_ID(prog) BPF_CORE_READ((struct bpf_prog *)(prog), aux, id)
 #include "../subjects/owners.h"
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 #include "../subjects/per_cpu.h"
 #endif
 
@@ -105,7 +105,7 @@ static __noinline u32 jited_len_of(struct bpf_prog *prog)
 	return sum;
 }
 
-#ifdef FULL_QUERY
+#ifdef FULL_COLUMNS
 static u64 run_cnt, run_time_ns, stats_of_all;
 
 BODY(add_stats)

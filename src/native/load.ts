@@ -20,11 +20,11 @@ export interface Libraries {
 /** The library that loads the programs of {@linkcode programOf}. */
 export const LIGHT = "light.so";
 
-type Question = Pick<Request, "table" | "format" | "plain" | "narrowed" | "full">;
+type Question = Pick<Request, "table" | "format" | "plain" | "narrowed" | "wide" | "full">;
 
 /** The file of the program for `request`, with its loader program. */
-export const programOf = ({ table, format, plain, narrowed, full }: Question): string =>
-  `${table}.${writerOf(format)}${full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
+export const programOf = ({ table, format, plain, narrowed, wide, full }: Question): string =>
+  `${table}.${writerOf(format)}${wide ? ".wide" : full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
 
 /** The tables that are read most often, mostly as text and JSON. */
 const OFTEN_READ = ["stacks", "files", "tasks", "tcp"];

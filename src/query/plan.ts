@@ -25,7 +25,7 @@ import {
 } from "./layout.gen.ts";
 import { attributeOf } from "./otel.ts";
 import { encode } from "./query.ts";
-import type { Format, Request } from "./request.ts";
+import { type Format, type Request, writerOf } from "./request.ts";
 import { type Column, type Table, tables, TUTORIAL_COLUMNS } from "./schema.ts";
 import { all, columnsOf, compile, equals, type Expression, fixed, isFull, nearest, parse } from "./where.ts";
 
@@ -244,9 +244,9 @@ export function plan(query: Query, format: Format, stamped = false, description?
   const aggregates = grouping && aggregatesOf(table, grouping);
   const read = [...numbers, ...predicate ? columnsOf(predicate) : [], ...aggregates?.map(({ column }) => column) ?? []];
   const used = read.map((number) => table.columns[number]!);
-  const full = changes || query.grouping !== undefined || query.names !== undefined ||
-    (predicate !== undefined && isFull(predicate)) ||
-    used.some(({ full }) => full);
+  const isMore = changes || query.grouping !== undefined || query.names !== undefined ||
+    (predicate !== undefined && isFull(predicate));
+  const full = isMore || used.some(({ full }) => full);
   const hasOwners = table.columns.some(({ name }) => name === "owners");
   const prepare = hasOwners && used.some(({ name }) => OF_OWNER.includes(name));
   if (prepare && description !== undefined) {
@@ -293,6 +293,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
       compared: compared.map((column) => table.columns[column]!)
         .find(({ type }) => type === "symbol" || type === "frames")?.name,
       plain: !predicate && isPlain,
+      wide: full && !isMore && !predicate && writerOf(format) === "json",
       full,
       finish: grouping !== undefined,
       prepare,

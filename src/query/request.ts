@@ -22,6 +22,8 @@ export interface Request {
   query: Uint8Array;
   /** It asks for columns shown by default and has no predicate: a smaller program answers it. */
   plain?: boolean | undefined;
+  /** It needs nothing of the full program but columns, and has no predicate: for JSON a smaller program has all columns. */
+  wide?: boolean | undefined;
   /** It needs what only the full program has, whose load takes longer. */
   full?: boolean | undefined;
   /** Makes that data from the BTF of the map that is read; `undefined` where the ordinary program has to do. */
