@@ -5,6 +5,7 @@
 
 #include "shim.h"
 #include <linux/bpf.h>
+#include <pthread.h>
 #include <stddef.h>
 #include "../bpf/engine/query.h"
 
@@ -75,6 +76,9 @@ struct task_iter {
 	int map_fd[SIZED_MAPS];		/* -1: not yet, or the object has no such map */
 	int configured;
 	int spent;			/* a load was tried: a second try is refused, and the query may be read-only */
+	int begun;			/* that load runs in the thread, or has ended there with the result */
+	pthread_t thread;
+	int result;
 	char *log;			/* LOG_SIZE bytes, or NULL without a verbose load */
 	__u32 log_level;
 	char error[512];

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* libbpf has one print function for the process; the handle that is loading sets its destination. */
-static char *print_to;
+/* libbpf has one print function for the process; the handle that is loading sets its destination, for its thread. */
+static __thread char *print_to;
 
 /* Accepts all levels: libbpf prints the verifier's log of a good load at the level for debugging. */
 static int print(enum libbpf_print_level level, const char *format, va_list arguments)

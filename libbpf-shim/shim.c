@@ -80,25 +80,75 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 	return 0;
 }
 
-int task_iter_load(struct task_iter *it)
+/*
+ * Blocks all signals of this thread but synchronous faults and `others`: the verifier stops with EAGAIN when a signal is pending, for
+ * example from a profiler or a garbage collector. sigprocmask acts on this thread only, like pthread_sigmask, which was in another
+ * library before glibc 2.32.
+ */
+static void block_signals(const int *others, size_t count, sigset_t *before)
 {
-	/* Termination signals and synchronous faults stay unblocked. */
-	static const int let_through[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
-	sigset_t blocked, before;
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+	sigset_t blocked;
+
+	sigfillset(&blocked);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&blocked, faults[i]);
+	for (size_t i = 0; i < count; i++)
+		sigdelset(&blocked, others[i]);
+	sigprocmask(SIG_BLOCK, &blocked, before);
+}
+
+static void *load_begun(void *handle)
+{
+	struct task_iter *it = handle;
+
+	it->result = loader_load(it);
+	return NULL;
+}
+
+/* Since glibc 2.34 in libc.so.6; before, in a library that a runtime with threads has loaded. */
+#ifdef __x86_64__
+#define OLD_GLIBC "GLIBC_2.2.5"
+#else
+#define OLD_GLIBC "GLIBC_2.17"
+#endif
+__asm__(".symver pthread_create, pthread_create@" OLD_GLIBC);
+__asm__(".symver pthread_join, pthread_join@" OLD_GLIBC);
+
+int task_iter_begin(struct task_iter *it)
+{
+	sigset_t before;
 	int error;
 
 	if (!it || !it->configured || it->spent)
 		return fail(it, "load", EINVAL);
-	it->spent = 1;
-	/* The verifier stops with EAGAIN when a signal is pending, for example from a profiler or a garbage collector. */
-	sigfillset(&blocked);
-	for (size_t i = 0; i < sizeof(let_through) / sizeof(let_through[0]); i++)
-		sigdelset(&blocked, let_through[i]);
-	/* sigprocmask acts on this thread only, like pthread_sigmask, which was in another library before glibc 2.32. */
-	sigprocmask(SIG_BLOCK, &blocked, &before);
-	error = loader_load(it);
+	/* A thread begins with the mask of its creator. */
+	block_signals(NULL, 0, &before);
+	error = pthread_create(&it->thread, NULL, load_begun, it);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return error < 0 ? fail(it, "load", -error) : 0;
+	if (error)
+		return fail(it, "load", error);
+	it->begun = it->spent = 1;
+	return 0;
+}
+
+int task_iter_load(struct task_iter *it)
+{
+	static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	sigset_t before;
+
+	if (it && it->begun) {
+		pthread_join(it->thread, NULL);
+		it->begun = 0;
+	} else if (!it || !it->configured || it->spent) {
+		return fail(it, "load", EINVAL);
+	} else {
+		it->spent = 1;
+		block_signals(ends, sizeof(ends) / sizeof(ends[0]), &before);
+		it->result = loader_load(it);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	}
+	return it->result < 0 ? fail(it, "load", -it->result) : 0;
 }
 
 static int attach(struct task_iter *it, int stage, union bpf_iter_link_info *info)
@@ -425,6 +475,8 @@ void task_iter_free(struct task_iter *it)
 {
 	if (!it)
 		return;
+	if (it->begun)
+		pthread_join(it->thread, NULL);
 	for (int i = 0; i < STAGES; i++)
 		if (it->link_fd[i] >= 0)
 			close(it->link_fd[i]);

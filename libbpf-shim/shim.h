@@ -34,6 +34,12 @@ EXPORT int task_iter_configure(struct task_iter *it, const void *query, __u32 si
 EXPORT int task_iter_load(struct task_iter *it);
 
 /*
+ * Begins the load in a thread of its own; task_iter_load() then waits for its end. Until then nothing but load and free may be called
+ * with the handle.
+ */
+EXPORT int task_iter_begin(struct task_iter *it);
+
+/*
  * Attaches the program to its iterator; a second call replaces the link. pid or tid (0: none) narrow the walk: -E2BIG
  * before Linux 6.1. map_id (0: none) is the map whose elements are read.
  */

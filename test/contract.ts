@@ -43,6 +43,7 @@ function takesNoHandle(shim: Shim): void {
   const query = new Uint8Array(LAYOUT & 0xffff);
   equal(shim.configure(null, query, query.length, 0), -EINVAL);
   equal(shim.load(null), -EINVAL);
+  equal(shim.begin(null), -EINVAL);
   equal(shim.attach(null, 1, 2, 3), -EINVAL);
   equal(shim.create(null), -EINVAL);
   equal(shim.create_in(null, 0), -EINVAL);
@@ -156,16 +157,20 @@ function readsATable(shim: Shim, program: Uint8Array, pid: number): void {
   shim.free(it);
 }
 
-/** Two handles do not affect each other. */
+/** Two handles do not affect each other, not even when they are loaded at the same time. */
 function holdsSeveral(shim: Shim, program: Uint8Array, pid: number): void {
   const handles = [pid, 0x7ffffff0].map((pid) => {
     const it = shim.open(program, program.length);
     const { query } = plan({ table: "files", pid, columns: ["fd"] }, "jsonl").request;
+    equal(shim.begin(it), -EINVAL);
     equal(shim.configure(it, query, query.length, 0), 0);
-    equal(shim.load(it), 0);
-    equal(shim.attach(it, 0, 0, 0), 0);
+    equal(shim.begin(it), 0);
     return it;
   });
+  for (const it of handles) {
+    equal(shim.load(it), 0);
+    equal(shim.attach(it, 0, 0, 0), 0);
+  }
   const [own, other] = handles.map((it) => readAll(shim, it!, shim.create(it), 4096));
   match(own!, /^\{"fd":0\}\n/);
   equal(other, "");

@@ -4,6 +4,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { FORMATS, libraries } from "../src/mod.ts";
 import { E2BIG } from "../src/errors.ts";
+import { Ahead } from "../src/native/ahead.ts";
 import { type Libraries, load as loadProgram, programOf } from "../src/native/load.ts";
 import type { Request } from "../src/query/request.ts";
 import type { Shim } from "../src/native/shim.ts";
@@ -83,6 +84,25 @@ Deno.test("the wide program and the full one write the same rows", async () => {
     equal(wide, full, table);
     ok(wide!.length > 0, table);
   }
+});
+
+Deno.test("programs that are loaded ahead in threads write the same rows, asked for in any order or not at all", async () => {
+  await using fixture = await Fixture.start("threads", "3");
+  const { pid } = fixture;
+  const requests = ["stacks", "files", "tasks", "vmas", "unix"].map((table) =>
+    plan({ table, pid, columns: ["pid", "comm"] }, "jsonl").request
+  );
+  const opened: string[] = [];
+  const counting: Libraries = {
+    open: (name) => libraries.open(name),
+    program: (name) => (opened.push(name), libraries.program(name)),
+  };
+  using ahead = new Ahead(counting, requests);
+  ok(opened.length > 1, "some loads begin at once");
+  const [stacks, files, tasks, vmas] = requests as [Request, Request, Request, Request];
+  for (const request of [files, stacks, vmas, tasks]) equal(text(request, ahead), text(request));
+  equal(text(files, ahead), text(files), "once more");
+  equal(opened.filter((name) => name.startsWith("unix")).length, 1, "what nobody asked for is loaded too");
 });
 
 Deno.test("the plain program shows one process, where the kernel narrows the walk to it; elsewhere the full one does", async () => {

@@ -164,6 +164,27 @@ static void orders(void)
 	task_iter_free(it);
 }
 
+/* Loads in threads of their own: several at once, one that the kernel refuses, and some that nobody waits for. */
+static void ahead(void)
+{
+	struct task_iter *its[6];
+
+	CHECK(task_iter_begin(NULL) == -EINVAL);
+	for (int i = 0; i < 6; i++) {
+		its[i] = open_program();
+		CHECK(task_iter_begin(its[i]) == -EINVAL && !strcmp(task_iter_error(its[i]), "load: Invalid argument"));
+		CHECK(task_iter_configure(its[i], &plain, sizeof(plain), i == 3 ? 99 : 0) == 0 && task_iter_begin(its[i]) == 0);
+		CHECK(task_iter_begin(its[i]) == -EINVAL);
+	}
+	for (int i = 3; i >= 0; i--) {
+		CHECK(i == 3 ? task_iter_load(its[i]) < 0 : task_iter_load(its[i]) == 0);
+		CHECK(task_iter_load(its[i]) == -EINVAL && task_iter_begin(its[i]) == -EINVAL);
+		CHECK((task_iter_attach(its[i], 0, 0, 0) == 0) == (i != 3));
+	}
+	for (int i = 0; i < 6; i++)
+		task_iter_free(its[i]);
+}
+
 /* From few free descriptors to enough: each step fails in turn, says so, and leaves nothing. */
 static int limits(void)
 {
@@ -340,7 +361,7 @@ static uint64_t fuzz(uint64_t seed, double seconds)
 			CHECK(result == 0 || result == -EINVAL);
 			break;
 		case 3: case 4:
-			CHECK(task_iter_load(it) <= 0);
+			CHECK((below(2) && task_iter_begin(it) > 0) || task_iter_load(it) <= 0);
 			break;
 		case 5: case 6:
 			if (below(2))
@@ -417,6 +438,7 @@ int main(int count, char **arguments)
 	fclose(file);
 	orders();
 	CHECK(descriptors() == before);
+	ahead();
 	refused = limits();
 	CHECK(descriptors() == before);
 	interrupted();

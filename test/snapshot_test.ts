@@ -66,6 +66,12 @@ for (const end of [".tar.zst", ".tar.gz", ".tgz", ".tar", ""]) {
   });
 }
 
+Deno.test("a snapshot has every table also where the process may have few open files", () => {
+  using folder = new TemporaryFolder();
+  const { status, stderr } = run("bash", ["-c", 'ulimit -n 40; exec "$0" snapshot "$1"', executable, `${folder.path}/machine`]);
+  equal([status, stderr], [0, ""]);
+});
+
 Deno.test("a snapshot has the facts of the host, the doctor's findings and the ready checks", () => {
   using folder = new TemporaryFolder();
   equal(taskIter("snapshot", `${folder.path}/machine`).status, 0);

@@ -94,8 +94,8 @@ export function parseChecks(text: string): Check[] {
 /** Groups that a check tells apart; with more it has not looked at all of them. */
 const MAX_GROUPS = 65_536;
 
-/** Without `by` no columns: the program only counts. */
-function planned({ query, by }: Check): Plan {
+/** How the check is asked. Without `by` no columns: the program only counts. */
+export function planned({ query, by }: Check): Plan {
   if (by === undefined) return plan({ ...query, columns: [] }, "csv");
   return plan({ ...query, columns: by, grouping: { aggregates: [], limit: MAX_GROUPS } }, "jsonl");
 }
@@ -168,6 +168,7 @@ export function openingOnce(libraries: Libraries): Libraries {
       return shim;
     },
     program: (name) => libraries.program(name),
+    begun: (request) => libraries.begun?.(request),
   };
 }
 

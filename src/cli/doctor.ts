@@ -4,7 +4,7 @@
 import { hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "../native/kernel.ts";
 import type { Libraries } from "../native/load.ts";
 import { MAP_TYPES, plan } from "../query/plan.ts";
-import type { Format } from "../query/request.ts";
+import type { Format, Request } from "../query/request.ts";
 import { type Table, tables } from "../query/schema.ts";
 import { explain } from "./explain.ts";
 import { load, Refused } from "./read.ts";
@@ -23,16 +23,21 @@ const HELPERS: readonly (readonly [string, string, string])[] = [
   ["BPF_FUNC_copy_from_user_task", "bpf_copy_from_user_task", "Linux 5.18 or later, for command lines of tasks"],
 ];
 
+const anyMap = (table: Table) => MAP_TYPES[table.name] && 1;
+
+/** What {@linkcode attempt} loads. */
+export const attempted = (table: Table): Request =>
+  plan({ table: table.name, columns: [table.columns[0]!.name], map: anyMap(table) }, "csv").request;
+
 /** Loads the program of `table` and closes it. Says how the load worked, or why it failed. */
 export function attempt(libraries: Libraries, table: Table): ReturnType<Attempt> {
-  const map = MAP_TYPES[table.name] && 1;
   try {
-    using program = load(libraries, plan({ table: table.name, columns: [table.columns[0]!.name], map }, "csv").request, false);
+    using program = load(libraries, attempted(table), false);
     return { ok: true, found: program.light ? "light skeleton" : "libbpf" };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     // Whether a walk works is known only with a map of the right type.
-    if (map && error.reason.step === "attach") return { ok: true, found: `${table.iterator} iterator` };
+    if (anyMap(table) && error.reason.step === "attach") return { ok: true, found: `${table.iterator} iterator` };
     return { ok: false, found: explain(error.reason, table).replace(/^cannot read table \S+: /, "") };
   }
 }

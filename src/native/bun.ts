@@ -13,6 +13,7 @@ type Name = keyof Shim;
 const isRare = (name: Name): boolean => {
   switch (name) {
     case "attach_cgroups":
+    case "begin":
     case "create_in":
     case "fill":
     case "interrupts":

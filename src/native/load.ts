@@ -6,7 +6,7 @@ import { LAYOUT } from "../query/query.ts";
 import { FILLED, type Request, writerOf } from "../query/request.ts";
 import { before, hasBtf, kernelHas, release } from "./kernel.ts";
 import { Program } from "./program.ts";
-import { check, type Shim } from "./shim.ts";
+import { check, type Handle, type Shim } from "./shim.ts";
 import { Walk } from "./walk.ts";
 
 /** The files that the build has made: in the executable, or in a folder. */
@@ -15,6 +15,8 @@ export interface Libraries {
   open(name: string): Shim;
   /** The bytes of a program, by the name of its file. */
   program(name: string): Uint8Array;
+  /** The handle of the light program for the request, where its load has begun (ahead.ts). */
+  begun?(request: Request): Handle | undefined;
 }
 
 /** The library that loads the programs of {@linkcode programOf}. */
@@ -75,7 +77,9 @@ export function load(libraries: Libraries, request: Request): Program {
   }
   if (!request.libbpf) {
     try {
-      return start(libraries.open(LIGHT), libraries.program(programOf(request)), request, true);
+      const shim = libraries.open(LIGHT);
+      const begun = libraries.begun?.(request);
+      return start(shim, begun ?? configured(shim, libraries.program(programOf(request)), request, true), request, true);
     } catch (error) {
       if (request.narrowed && error instanceof TaskIterError && error.step === "attach" && error.errno === E2BIG) {
         return load(libraries, { ...request, narrowed: undefined });
@@ -89,7 +93,8 @@ export function load(libraries: Libraries, request: Request): Program {
     }
   }
   const bounded = libraries.program(`${request.table}.${writerOf(request.format)}.bounded.bpf.o`);
-  return start(libraries.open("libbpf.so"), bounded, request, false);
+  const shim = libraries.open("libbpf.so");
+  return start(shim, configured(shim, bounded, request, false), request, false);
 }
 
 /** The data to decode a map's elements with. A map without BTF, or one that has gone by now, has none. */
@@ -106,7 +111,11 @@ function decoded(shim: Shim, { decode, map = 0 }: Request): Request["fill"] {
   return decode?.({ type, key, value, keySize, valueSize }, btf.subarray(0, length));
 }
 
-function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean): Program {
+/** The query for a light program. */
+export const lightQuery = ({ narrowed, query }: Request): Uint8Array => narrowed ?? query;
+
+/** A handle that only has to be loaded. @throws {TaskIterError} these are not the files of this build, or memory is short */
+export function configured(shim: Shim, bytes: Uint8Array, request: Request, isLight: boolean): Handle {
   const version = shim.version();
   if (version !== LAYOUT) {
     const [have, want] = [version, LAYOUT].map((layout) => `${layout >>> 16} of ${layout & 0xffff} bytes`);
@@ -115,11 +124,22 @@ function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean):
   const handle = shim.open(bytes, bytes.length);
   if (!handle) throw new TaskIterError("open", 0, "no memory");
   const verbosity = request.verbose === "numbers" ? 4 : request.verbose ? 1 : 0;
+  const query = isLight ? lightQuery(request) : request.query;
   try {
-    const query = light && request.narrowed || request.query;
     check(shim, handle, "configure", shim.configure(handle, query, query.length, verbosity));
+    return handle;
+  } catch (error) {
+    shim.free(handle);
+    throw error;
+  }
+}
+
+/** Loads and attaches. */
+function start(shim: Shim, handle: Handle, request: Request, isLight: boolean): Program {
+  const narrows = isLight && request.narrowed !== undefined;
+  try {
     check(shim, handle, "load", shim.load(handle));
-    lightWorks ||= light;
+    lightWorks ||= isLight;
     for (const name of request.fill ? FILLED : []) {
       const bytes = request.fill?.[name];
       if (bytes) check(shim, handle, "configure", shim.fill(handle, FILLED.indexOf(name), bytes, bytes.length));
@@ -129,9 +149,9 @@ function start(shim: Shim, bytes: Uint8Array, request: Request, light: boolean):
     const tid = request.tid && findsThreads() ? request.tid : 0;
     let result = request.cgroups ? shim.attach_cgroups(handle) : shim.attach(handle, request.pid ?? 0, tid, map);
     // Before 6.1 a walk has no arguments.
-    if (result === -E2BIG && !map && query === request.query) result = shim.attach(handle, 0, 0, 0);
+    if (result === -E2BIG && !map && !narrows) result = shim.attach(handle, 0, 0, 0);
     check(shim, handle, "attach", result);
-    return new Program(shim, handle, light, log, new Walk(shim, handle, request));
+    return new Program(shim, handle, isLight, log, new Walk(shim, handle, request));
   } catch (error) {
     shim.free(handle);
     throw error;

@@ -14,6 +14,7 @@ export const functions = {
   version: { parameters: [], result: "u32" },
   open: { parameters: ["bytes", "u32"], result: "handle" }, // const void *program, size
   configure: { parameters: ["handle", "bytes", "u32", "u32"], result: "i32" }, // query, size, verbose
+  begin: { parameters: ["handle"], result: "i32" },
   load: { parameters: ["handle"], result: "i32" },
   attach: { parameters: ["handle", "u32", "u32", "u32"], result: "i32" }, // pid, tid, map_id
   attach_cgroups: { parameters: ["handle"], result: "i32" },

@@ -5,17 +5,19 @@ import { readFileSync } from "node:fs";
 import manifest from "../../../deno.json" with { type: "json" };
 import ready from "../../../docs/checks.json" with { type: "json" };
 import { EPERM, TaskIterError, UsageError } from "../../errors.ts";
+import { Ahead } from "../../native/ahead.ts";
 import { iterators, release } from "../../native/kernel.ts";
 import type { Libraries } from "../../native/load.ts";
 import { mounts } from "../../native/mounts.ts";
 import type { Program } from "../../native/program.ts";
 import { findTable, MAP_TYPES, type Plan, plan } from "../../query/plan.ts";
+import type { Request } from "../../query/request.ts";
 import { type Table, tables } from "../../query/schema.ts";
 import { WhereError } from "../../query/where.ts";
 import type { Host, Manifest, TableFacts } from "../../report/data.ts";
 import { chunks } from "../../stream.ts";
-import { openingOnce, parseChecks, perform, worst } from "../check.ts";
-import { attempt, examine } from "../doctor.ts";
+import { openingOnce, parseChecks, perform, planned, worst } from "../check.ts";
+import { attempt, attempted, examine } from "../doctor.ts";
 import { explain } from "../explain.ts";
 import { Interrupted } from "../output.ts";
 import { load, Refused } from "../read.ts";
@@ -127,9 +129,21 @@ function copy(program: Program, part: Part, redactor: Redactor | undefined, betw
  * @throws {OutputError} the destination cannot be written
  */
 export function collect(libraries: Libraries, options: Options, destination: Destination): { manifest: Manifest; host: Host } {
-  const once = openingOnce(libraries);
-  const redactor = options.redact ? new Redactor() : undefined;
   const started = performance.now();
+  const requestOf = (table: Table, everyNamespace: boolean) =>
+    planOf(table, options.where.get(table.name), everyNamespace).request;
+  const has = iterators();
+  const checks = parseChecks(JSON.stringify(ready));
+  const there = tables.filter(({ iterator }) => has(iterator));
+  const asked = new Map(
+    there.filter(({ name }) => !MAP_TYPES[name]).map((table) => [table, requestOf(table, hasNamespaces(table))]),
+  );
+  using once = new Ahead(openingOnce(libraries), [
+    ...asked.values(),
+    ...there.filter(({ name }) => MAP_TYPES[name]).map(attempted),
+    ...checks.map((check) => planned(check).request),
+  ]);
+  const redactor = options.redact ? new Redactor() : undefined;
   const taken: Manifest = {
     format: 1,
     task_iter: manifest.version,
@@ -138,16 +152,16 @@ export function collect(libraries: Libraries, options: Options, destination: Des
     redacted: options.redact,
     tables: [],
   };
-  const has = iterators();
   /** How each table loaded, for the doctor. */
   const loaded = new Map<string, { ok: boolean; found: string }>();
 
   /** @returns why it failed */
-  const readTable = (table: Table, facts: TableFacts, part: Part, everyNamespace: boolean): string | null => {
+  const readTable = (table: Table, request: Request, facts: TableFacts, part: Part): string | null => {
+    const everyNamespace = request.netns === "all";
     const counted = { write: (bytes: Uint8Array) => (facts.bytes += bytes.length, part.write(bytes)), end() {} };
     const begun = performance.now();
     try {
-      using program = load(once, planOf(table, options.where.get(table.name), everyNamespace).request, false);
+      using program = load(once, request, false);
       facts.load_ms = performance.now() - begun;
       loaded.set(table.name, { ok: true, found: program.light ? "light skeleton" : "libbpf" });
       facts.netns = hasNamespaces(table) ? everyNamespace ? "all" : "current" : null;
@@ -162,7 +176,7 @@ export function collect(libraries: Libraries, options: Options, destination: Des
       if (error instanceof Refused) {
         // Only CAP_SYS_ADMIN may enter other namespaces.
         if (everyNamespace && error.reason.step === "netns" && error.reason.errno === EPERM) {
-          return readTable(table, facts, part, false);
+          return readTable(table, requestOf(table, false), facts, part);
         }
         const found = explain(error.reason, table).replace(/^cannot read table \S+: /, "");
         loaded.set(table.name, { ok: false, found });
@@ -191,12 +205,12 @@ export function collect(libraries: Libraries, options: Options, destination: Des
     if (MAP_TYPES[table.name]) {
       facts.state = "left out";
       facts.reason = `it reads one BPF map, whose contents are programs' own data: task-iter ${table.name} --map ID`;
-    } else if (!has(table.iterator)) {
+    } else if (!asked.has(table)) {
       facts.state = "absent";
       facts.reason = `kernel ${release()} has no ${table.iterator} iterator (Linux ${table.since} or later)`;
     } else {
       const part = destination.begin(`tables/${table.name}.jsonl`);
-      facts.reason = readTable(table, facts, part, hasNamespaces(table));
+      facts.reason = readTable(table, asked.get(table)!, facts, part);
       if (facts.reason !== null) facts.state = "failed";
       part.end();
     }
@@ -211,7 +225,7 @@ export function collect(libraries: Libraries, options: Options, destination: Des
   const about = host(redactor);
   write("host.json", json(about));
   write("doctor.json", json(examine((table) => loaded.get(table.name) ?? attempt(once, table))));
-  const outcomes = perform(once, parseChecks(JSON.stringify(ready)));
+  const outcomes = perform(once, checks);
   write("checks.json", report(outcomes, worst(outcomes.map(({ state }) => state)), "json", true));
   for (const facts of taken.tables) {
     facts.load_ms = Math.round(facts.load_ms * 1000) / 1000;

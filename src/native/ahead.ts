@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** Programs that are loaded before they are asked for. A module of its own: a plain read starts earlier without the class. */
+
+import { readFileSync } from "node:fs";
+import { TaskIterError } from "../errors.ts";
+import type { Request } from "../query/request.ts";
+import { configured, type Libraries, LIGHT, lightQuery, programOf } from "./load.ts";
+import type { Handle } from "./shim.ts";
+
+/** For one load more of {@linkcode Ahead}: it has a dozen descriptors or two, and other code wants some. */
+const DESCRIPTORS = 128;
+
+/** How many loads may be under way: one for each processor, and one that is done when this thread comes for it. */
+function most(): number {
+  const limit = Number(/^Max open files\s+([0-9]+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
+  return Math.min(navigator.hardwareConcurrency + 1, Math.floor(limit / DESCRIPTORS), 8);
+}
+
+/** What a handle is loaded with. */
+const keyOf = (request: Request): string => `${programOf(request)} ${lightQuery(request)}`;
+
+/** Loads programs in threads of the library, several at once, while this thread reads the rows of the programs before. */
+export class Ahead implements Libraries, Disposable {
+  readonly open: Libraries["open"];
+  readonly program: Libraries["program"];
+  readonly #requests: Request[];
+  readonly #begun = new Map<string, Handle>();
+  readonly #most = most();
+
+  /** @param requests in the order in which they will be asked for */
+  constructor(libraries: Libraries, requests: readonly Request[]) {
+    this.open = (name) => libraries.open(name);
+    this.program = (name) => libraries.program(name);
+    this.#requests = [...requests];
+    this.#begin();
+  }
+
+  #begin(): void {
+    while (this.#begun.size < this.#most && this.#requests.length > 0) {
+      const request = this.#requests.shift()!;
+      const key = keyOf(request);
+      if (this.#begun.has(key)) continue;
+      const shim = this.open(LIGHT);
+      try {
+        const handle = configured(shim, this.program(programOf(request)), request, true);
+        if (shim.begin(handle) < 0) shim.free(handle);
+        else this.#begun.set(key, handle);
+      } catch (error) {
+        if (!(error instanceof TaskIterError)) throw error; // the load that is asked for will say so
+      }
+    }
+  }
+
+  begun(request: Request): Handle | undefined {
+    if (request.verbose) return undefined;
+    const key = keyOf(request);
+    const handle = this.#begun.get(key);
+    this.#begun.delete(key);
+    this.#begin();
+    return handle;
+  }
+
+  /** Ends all loads that nobody has asked for. */
+  [Symbol.dispose](): void {
+    this.#requests.length = 0;
+    for (const handle of this.#begun.values()) this.open(LIGHT).free(handle);
+    this.#begun.clear();
+  }
+}
