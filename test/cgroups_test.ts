@@ -3,6 +3,9 @@ import { deepStrictEqual as equal, ok } from "node:assert";
 import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
+import { libraries } from "../src/mod.ts";
+import { load } from "../src/native/load.ts";
+import { plan } from "../src/query/plan.ts";
 import { cgroupRoot, Fixture, fixtureProgram, type Row, rows, taskIter } from "./support.ts";
 
 /** The tree below `path` as the file system has it, and the table's order: each group before those in it. */
@@ -31,6 +34,12 @@ class Groups implements Disposable {
     mkdirSync(folder);
     this.#made.push(folder);
     return folder;
+  }
+
+  remove(name: string): void {
+    const folder = `${cgroupRoot}${this.path}${name}`;
+    rmdirSync(folder);
+    this.#made.splice(this.#made.indexOf(folder), 1);
   }
 
   [Symbol.dispose](): void {
@@ -78,6 +87,61 @@ Deno.test("cgroups shows a tree of any size, each group once, in every format", 
   ok(stderr.startsWith(`2950 rows of ${json.length} walked`), stderr);
   const passes = taskIter("cgroups", "--where", where, "--columns=id", "--format=jsonl", "--interval=10ms", "--count=3");
   equal(passes.stdout.split("\n").length, 3 * 2950 + 1);
+});
+
+Deno.test("cgroups keeps its place between two reads when groups are made and removed, also the last one shown", () => {
+  using groups = new Groups();
+  const [first, ...names] = Array.from({ length: 30 }, (_, i) => `/${i}-${"x".repeat(100)}`);
+  groups.make(first!);
+  for (const name of names) {
+    groups.make(name);
+    for (let j = 0; j < 49; j++) groups.make(`${name}/${j}-${"y".repeat(60)}`);
+  }
+  const where = `path ~ "${groups.path}*"`;
+  using program = load(libraries, plan({ table: "cgroups", where, columns: ["path"] }, "jsonl").request);
+  const { walk } = program;
+  /** All rows, with a change after each read of which `change` returns true. */
+  const shown = (change: (last: string) => boolean): string[] => {
+    const paths: string[] = [];
+    const buffer = new Uint8Array(1 << 16);
+    let [changes, begun] = [0, ""];
+    for (walk.begin(); !walk.ended;) {
+      const lines = (begun + new TextDecoder().decode(buffer.subarray(0, walk.fill(buffer, 0, 1)))).split("\n");
+      begun = lines.pop()!; // a read ends inside a row
+      for (const line of lines) paths.push(JSON.parse(line).path.slice(groups.path.length));
+      if (paths.length > 0 && change(paths.at(-1)!)) changes++;
+    }
+    ok(changes > 2, "there were several reads");
+    equal(new Set(paths).size, paths.length, "none twice");
+    return paths;
+  };
+  const steady = shown(() => true);
+  const isLeaf = (path: string) => path.lastIndexOf("/") > 0;
+  const removed = new Set<string>();
+  const remove = (path: string) => {
+    if (!isLeaf(path) || removed.has(path)) return false;
+    groups.remove(path);
+    removed.add(path);
+    return true;
+  };
+  const left = () => steady.filter((path) => !removed.has(path));
+  const kept = (paths: string[]) => paths.filter((path) => !removed.has(path) && !path.includes("/new-"));
+  // The place is one group later, one earlier, the same although another group has it, and that of a group that has gone.
+  let made = 0;
+  const make = () => (groups.make(`${first}/new-${made++}`), true);
+  equal(kept(shown(make)), left());
+  const before = steady.filter((path) => path.startsWith(`${names[0]}/`));
+  equal(kept(shown(() => remove(before.pop()!))), left());
+  equal(kept(shown(() => remove(before.pop()!) && make())), left());
+  equal(kept(shown(remove)), left());
+  // Fewer groups are left than were shown.
+  let once = true;
+  const rest = shown(() => {
+    if (once) { for (const path of left().filter(isLeaf)) remove(path); }
+    once = false;
+    return true;
+  });
+  equal(kept(rest), left());
 });
 
 Deno.test("cgroups counts processes and says what is populated and frozen", async () => {

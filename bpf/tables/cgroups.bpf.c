@@ -3,8 +3,10 @@
  * cgroups.bpf.c -- control groups (v2), one row each
  *
  * The kernel ends a walk when its rows fill a buffer. User space then starts another walk, which skips the groups that earlier
- * walks have shown. A walk visits children before siblings, and siblings in the order of their serial numbers. So the serial
- * numbers from the root to a group give the group's place in the walk, even when other groups were made or removed in between.
+ * walks have shown. Mostly these are as many as before, and the last of them is the same group: then no other one is looked at, for a
+ * group is in memory that nothing else has touched. Where groups were removed in between, a walk searches its place: it visits
+ * children before siblings, and siblings in the order of their serial numbers, so the serial numbers from the root to a group give
+ * the group's place in the walk.
  */
 #include "../engine/table.h"
 #include "../subjects/cgroup.h"
@@ -53,8 +55,8 @@ static __always_inline long path_of(struct cgroup *cgroup)
 /* The place of the walk: the serial numbers down to the last group. `walk_redo`: the row of that group did not fit. */
 static u64 walk_serials[CGROUP_LEVELS];
 u32 walk_level, walk_redo;
-/* While a walk skips groups that an earlier walk has shown: the first level at which the two walks may differ. */
-u32 walk_passing, walk_same;
+/* While a walk skips groups that an earlier walk has shown. When it searches its place: the first level at which the two may differ. */
+u32 walk_passing, walk_searches, walk_same;
 
 static __always_inline u32 at_level(u32 level)
 {
@@ -78,6 +80,13 @@ static __always_inline bool is_passed(struct cgroup *cgroup)
 		walk_passing = 0;
 	walk_same = level + 1;
 	return serial == other && !(level == walk_level && walk_redo);
+}
+
+/* Lets user space begin a walk that searches its place. */
+static __always_inline int search(void)
+{
+	walk_searches = progress.cut = 1;
+	return 1;
 }
 
 /* A list of tasks in a css_set, and the list after it. */
@@ -180,16 +189,30 @@ int dump(struct bpf_iter__cgroup *ctx)
 	struct seq_file *seq = ctx->meta->seq;
 	struct cgroup *cgroup = ctx->cgroup;
 
-	if (!cgroup)
+	if (!cgroup) {
+		if (walk_passing && !walk_searches)
+			search();
 		return 0;
+	}
 	/* Starts a walk at its first group; without elements counted so far, this is the first walk. */
 	if (!ctx->meta->seq_num) {
 		walk_passing = progress.seq_num != ~0ull && !(query.flags & QUERY_SHARED);
-		walk_same = 0;
+		walk_same = progress.cut = 0;
 	}
-	if (walk_passing && is_passed(cgroup))
-		return 0;
+	if (walk_passing && walk_searches) {
+		if (is_passed(cgroup))
+			return 0;
+	} else if (walk_passing) {
+		if (ctx->meta->seq_num < progress.seq_num)
+			return 0;
+		if ((u32)cgroup->level != walk_level || cgroup->self.serial_nr != walk_serials[at_level(walk_level)])
+			return search();
+		walk_passing = 0;
+		if (!walk_redo)
+			return 0;
+	}
 	START_WALK(ctx);
+	walk_searches = 0;
 	walk_level = cgroup->level;
 	walk_serials[at_level(walk_level)] = cgroup->self.serial_nr;
 	walk_redo = 0;
