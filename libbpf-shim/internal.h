@@ -14,8 +14,8 @@
 
 /* The programs of an object, in the order of enum stage, and the maps whose size a query chooses. */
 #define STAGE_NAMES { "dump", "prepare", "finish", "gone" }
-enum { GROUPS, OWNERS, AUTOMATON, DISTINCT, CHANGES, SEEN, SIZED_MAPS };
-#define SIZED_NAMES { "groups", "owners", "automaton", "distinct", "changes", "seen" }
+enum { GROUPS, OWNERS, AUTOMATON, DISTINCT, CHANGES, SEEN, TEXTS, SIZED_MAPS };
+#define SIZED_NAMES { "groups", "owners", "automaton", "distinct", "changes", "seen", "texts" }
 
 /* The variables in .bss that task_iter_fill() writes, in the order of FILL_*; the automaton is a map. */
 #define FILL_NAMED { "", "shape", "names" }
@@ -29,7 +29,7 @@ static inline __u32 max_entries(const struct query *query, int map)
 {
 	const __u32 sizes[SIZED_MAPS] = {
 		query->groups_max, query->owners_max, query->automaton_max, query->distinct_max, query->changes_max,
-		query->changes_max,
+		query->changes_max, query->texts_max,
 	};
 
 	return sizes[map] ?: 1;
@@ -49,6 +49,7 @@ static inline int needs_stage(const struct query *query, int stage)
  */
 struct image {
 	__u32 magic, layout;
+	__u32 head;			/* bytes of this structure, which another build may have otherwise */
 	__u32 maps, programs;		/* how many the object has */
 	__u32 rodata, bss;		/* indexes of maps */
 	__u32 sized[SIZED_MAPS];	/* the same; NONE where the object has no such map */

@@ -39,7 +39,8 @@ static int are_inside(const struct image *image)
 /* Returns whether the `length` bytes are a whole program file with all offsets inside the file. */
 static int is_image(const struct image *image, size_t length)
 {
-	if (length < sizeof(*image) || image->magic != IMAGE_MAGIC || image->layout != LAYOUT)
+	if (length < sizeof(*image) || image->magic != IMAGE_MAGIC || image->layout != LAYOUT ||
+	    image->head != sizeof(*image))
 		return 0;
 	if (length != (__u64)sizeof(*image) + image->insns_size + image->data_size + image->rodata_size)
 		return 0;

@@ -60,7 +60,7 @@ int main(int count, char **arguments)
 	LIBBPF_OPTS(bpf_object_open_opts, options);
 	LIBBPF_OPTS(gen_loader_opts, loader);
 	static const char *const stages[] = STAGE_NAMES, *const sized[] = SIZED_NAMES, *const filled[] = FILL_NAMED;
-	struct image image = { .magic = IMAGE_MAGIC, .layout = LAYOUT };
+	struct image image = { .magic = IMAGE_MAGIC, .layout = LAYOUT, .head = sizeof(image) };
 	struct bpf_program *program;
 	struct bpf_object *object;
 	struct bpf_map *rodata, *bss, *map;

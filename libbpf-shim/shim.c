@@ -264,8 +264,8 @@ int task_iter_stage(struct task_iter *it, __u32 stage)
 		error = attach(it, stage, stage == STAGE_PREPARE ? NULL : &info);
 		if (error)
 			return error;
-	} else if (stage == STAGE_PREPARE && it->map_fd[OWNERS] >= 0) {
-		error = empty(it->map_fd[OWNERS]);
+	} else if (stage == STAGE_PREPARE && it->map_fd[TEXTS] >= 0) {
+		error = empty(it->map_fd[TEXTS]);
 		if (error)
 			return fail(it, "owners", -error);
 	}

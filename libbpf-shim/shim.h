@@ -94,7 +94,7 @@ EXPORT int task_iter_stamp(struct task_iter *it, const char *text);
  */
 EXPORT int task_iter_progress(struct task_iter *it, __u64 out[5]);
 
-/* Returns how many entries the map `owners` had no room for in the last run of STAGE_PREPARE, which begins with an empty map. */
+/* Returns how many entries the maps `owners` and `texts` had no room for in the last run of STAGE_PREPARE. */
 EXPORT int task_iter_lost(struct task_iter *it);
 
 /* Pins the attached link as a file in a BPF file system. */

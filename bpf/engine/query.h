@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define QUERY_VERSION 2
+#define QUERY_VERSION 3
 
 enum {
 	MAX_PASSES = 64,	/* runs of ascending columns in the user's order */
@@ -89,7 +89,7 @@ struct query {
 	__u32 automaton_max;	/* max_entries of the map `automaton`, in the same way */
 	__u32 nodes;		/* numbers of NUMA nodes, which tables of the allocator need */
 	__u32 owner_pid;	/* of a socket's owners the process to show, if it is one (owners.h); 0 for none */
-	__u32 unused;		/* the next field begins at a multiple of 8 */
+	__u32 texts_max;	/* max_entries of the map `texts`, of the owners' texts, in the same way */
 	__u32 distinct_max;	/* max_entries of the map `distinct`, in the same way */
 	__u32 aggregates;	/* number of aggregates */
 	__u64 noted;		/* columns that the aggregates read */
@@ -167,7 +167,7 @@ struct progress {
 	__u64 shown;		/* 1 when the last element made a row: the kernel may run the program again for that element */
 	char stamp[STAMP_SIZE];	/* JSON text of the snapshot's time, with its quotes; further members may follow */
 	__u64 stamp_length;
-	__u64 lost;		/* owners that the map had no room for */
+	__u64 lost;		/* owners, and parts of their texts, that the maps had no room for */
 	__u64 pass;		/* number of the pass, from 1 on; user space counts */
 	__u64 forgotten;	/* rows for which `changes` had no room */
 	__u64 held;		/* rows that `changes` remembers */

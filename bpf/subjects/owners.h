@@ -6,6 +6,9 @@
  * the map `owners`, where the table's own walk finds it. Of several descriptors the owner is that of the lowest process number, and
  * of its descriptors the lowest; a process that the query names (owner_pid) comes first.
  *
+ * The map is an array, in which an owner's place follows from its object's address, and one line of memory has all that most rows
+ * show: in a hash of the kernel's, to put 20,000 owners took 20 ms, the lines of its entries, of its buckets and of its memory's.
+ *
  * The table has SOCKET_OWNER_COLUMNS among its columns, DEFINE_OWNERS after TABLE, and FIND_OWNER in its walk. A table of BPF objects
  * has OBJECT_OWNER_COLUMNS, and before this file it defines HELD, the name of such an object's anonymous inode, and HELD_ID(object),
  * the object's ID.
@@ -21,8 +24,8 @@
 
 /* Where the owner runs. */
 #define OWNER_PLACE_COLUMNS(MORE)                                            \
-	MORE(container, FULL(COSTLY_STR), 12, who ? owner_text(who->tid, OWNER_CONTAINER, who->length[OWNER_CONTAINER]) : NO_STRING, "Its container: the ID's first 12 digits, or the name where the runtime uses names.") \
-	MORE(pod, FULL(COSTLY_STR), 36, who ? owner_text(who->tid, OWNER_POD, who->length[OWNER_POD]) : NO_STRING, "UID of its Kubernetes pod.") \
+	MORE(container, FULL(COSTLY_STR), 12, who ? owner_text(who->tid, OWNER_CONTAINER) : NO_STRING, "Its container: the ID's first 12 digits, or the name where the runtime uses names.") \
+	MORE(pod, FULL(COSTLY_STR), 36, who ? owner_text(who->tid, OWNER_POD) : NO_STRING, "UID of its Kubernetes pod.") \
 	MORE(ns_pid, FULL(U64), 8, OWNED(who->ns_pid ?: ABSENT), "Its process ID inside its own pid namespace.")
 
 #define SOCKET_OWNER_COLUMNS(MORE)                                           \
@@ -32,8 +35,8 @@
 	MORE(owners, FULL(U64), 6, who ? who->owners : 0, "Number of descriptors that hold the socket, in all processes.") \
 	MORE(ppid, FULL(U64), 8, OWNED(who->ppid), "Parent of the process that holds the socket.") \
 	MORE(task_uid, FULL(U64), 8, OWNED(who->uid), "Effective user ID of that process.") \
-	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE, who->length[OWNER_EXE]) : NO_STRING, "Path of its executable file.") \
-	MORE(cgroup, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_CGROUP, who->length[OWNER_CGROUP]) : NO_STRING, "Path of its control group (v2).") \
+	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE) : NO_STRING, "Path of its executable file.") \
+	MORE(cgroup, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_CGROUP) : NO_STRING, "Path of its control group (v2).") \
 	OWNER_PLACE_COLUMNS(MORE)
 
 /* Fewer: a link has a control group of its own. */
@@ -42,50 +45,96 @@
 	MORE(comm, FULL(STR), 16, who ? comm_of_owner(who) : NO_STRING, "Name of that process's thread.") \
 	MORE(fd, FULL(U64), 6, OWNED(who->fd), "Its descriptor; of several, the lowest.") \
 	MORE(owners, FULL(U64), 6, who ? who->owners : 0, "Number of descriptors of it, in all processes.") \
-	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE, who->length[OWNER_EXE]) : NO_STRING, "Path of the process's executable file.") \
+	MORE(exe, FULL(LONG), 32, who ? owner_text(who->tid, OWNER_EXE) : NO_STRING, "Path of the process's executable file.") \
 	OWNER_PLACE_COLUMNS(MORE)
 
 #ifdef FULL_COLUMNS
 
 enum { OWNER_EXE, OWNER_CGROUP, OWNER_CONTAINER, OWNER_POD, OWNER_TEXTS };
 
-/*
- * A socket by its address and, because an address may be used again, its inode's number; a BPF object by its address and ID; or a part
- * of a text, by text_object().
- */
-struct owner_key {
-	u64 object, number;
-};
-
-/* What is known of an owner, or a part of a text of the owner. */
+/* What is known of an owner: one line of memory. */
 struct owner {
+	u64 object;		/* what it holds, by its address */
+	u32 number;		/* and by its inode's number or its ID, for an address may be used again */
+	u32 pass;		/* the pass that this was noted in: what an earlier one has left is free */
 	u32 pid, fd, owners;
 	u32 tid;		/* of the thread, in the initial pid namespace: the key of its texts */
-	u32 ppid, uid, ns_pid;
-	s16 length[OWNER_TEXTS];	/* of its texts; negative without one */
+	u32 ppid, uid, ns_pid, unused;
 	u64 comm[2];
 };
-#define TEXT_PART sizeof(struct owner)
-_Static_assert(TEXT_PART % 8 == 0, "a text's parts are whole words");
+_Static_assert(sizeof(struct owner) == 64, "an owner is not one line of memory");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);		/* query.owners_max */
+	__type(key, u32);
+	__type(value, struct owner);
+} owners SEC(".maps");
+
+static u32 owners_pass;
+
+#define OWNER_AT(place) (struct owner *)bpf_map_lookup_elem(&owners, place)
+
+/* Shared by the loop over places. */
+static u64 sought_object;
+static u32 sought_number, sought_place, sought_found;
+
+static __always_inline bool is_sought(struct owner *owner)
+{
+	return owner->pass != owners_pass || (owner->object == sought_object && owner->number == sought_number);
+}
+
+BODY(look_at_next)
+{
+	struct owner *owner;
+	u32 place;
+
+	ONLY_IF(query.flags & QUERY_PREPARE);
+	place = sought_place + 1 < query.owners_max ? sought_place + 1 : 0;
+	sought_place = place;
+	owner = OWNER_AT(&place);
+	sought_found = owner && is_sought(owner);
+	return sought_found;
+}
+
+#define MAX_PLACES 1024		/* where four of five places are taken, the longest run is some 500 */
+
+/* The owner of the object, or the free place for it; NULL when there is neither. */
+static __always_inline struct owner *place_of(u64 object, u32 number)
+{
+	u32 place = (object * 0x9e3779b97f4a7c15ull >> 32) * query.owners_max >> 32;
+	struct owner *owner = OWNER_AT(&place);
+
+	sought_object = object;
+	sought_number = number;
+	if (!owner || is_sought(owner))
+		return owner;
+	sought_place = place;
+	sought_found = 0;
+	LOOP(MAX_PLACES, look_at_next);
+	place = sought_place;
+	return sought_found ? OWNER_AT(&place) : NULL;
+}
+
+/* Texts of threads, in parts: a part's key is the thread, the kind of text, and the part's number. */
+struct owner_text {
+	u64 length;		/* of the whole text */
+	char part[56];
+};
+#define TEXT_PART sizeof(((struct owner_text *)0)->part)
+#define TEXT_KEY(tid, kind) ((u64)(tid) << 16 | (kind) << 8)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);		/* query.owners_max */
-	__type(key, struct owner_key);
-	__type(value, struct owner);
-} owners SEC(".maps");
-
-/* No address is so small. */
-static __always_inline u64 text_object(u32 tid, u32 kind)
-{
-	return (u64)tid << 2 | kind;
-}
+	__uint(max_entries, 1);		/* query.texts_max */
+	__type(key, u64);
+	__type(value, struct owner_text);
+} texts SEC(".maps");
 
 /* Shared by the loops over a text's parts. */
-static struct owner_key text_key;
-static struct owner text_part;
-static u32 text_length;
+static u64 text_key;
+static struct owner_text text_part;
 
 /*
  * The kernel hands out memory for entries from a small stock, which it refills after an interrupt, with PREEMPT_RT a moment later
@@ -94,33 +143,22 @@ static u32 text_length;
 #define MAX_RETRIES 10000
 u32 short_of_memory, retries;
 
-/* Returns whether the entry was there, which BPF_NOEXIST leaves as it is. */
-static __noinline int put_owner(struct owner_key *key, struct owner *value, u64 flags)
-{
-	long error = bpf_map_update_elem(&owners, key, value, flags);
-
-	if (error == -EEXIST)
-		return 1;
-	if (error == -ENOMEM && retries < MAX_RETRIES)
-		short_of_memory = 1;
-	else if (error)
-		progress.lost++;
-	return 0;
-}
-
 BODY(keep_text_part)
 {
 	ONLY_IF(query.flags & QUERY_PREPARE);
 
 	u32 at = i * TEXT_PART;
+	u64 key = text_key + i;
+	long error;
 
-	if (at >= text_length)
-		return 1;
-	text_key.number = i;
 	for (u32 j = 0; j < TEXT_PART; j += 8)
-		WORD((char *)&text_part + j) = WORD(SOURCE(at + j));
-	put_owner(&text_key, &text_part, BPF_ANY);
-	return 0;
+		WORD(text_part.part + j) = WORD(SOURCE(at + j));
+	error = bpf_map_update_elem(&texts, &key, &text_part, BPF_ANY);
+	if (error == -ENOMEM && retries < MAX_RETRIES)
+		short_of_memory = 1;
+	else if (error)
+		progress.lost++;
+	return at + TEXT_PART >= text_part.length;
 }
 
 BODY(fetch_text_part)
@@ -128,45 +166,44 @@ BODY(fetch_text_part)
 	ONLY_IF(query.flags & QUERY_PREPARE);
 
 	u32 at = i * TEXT_PART;
-	struct owner *part;
+	u64 key = text_key + i;
+	struct owner_text *text = bpf_map_lookup_elem(&texts, &key);
 
-	if (at >= text_length)
-		return 1;
-	text_key.number = i;
-	part = bpf_map_lookup_elem(&owners, &text_key);
-	if (!part)
+	if (!text)
 		return 1;
 	for (u32 j = 0; j < TEXT_PART; j += 8)
-		WORD(SOURCE(at + j)) = WORD((char *)part + j);
-	return 0;
+		WORD(SOURCE(at + j)) = WORD(text->part + j);
+	return at + TEXT_PART >= text->length;
 }
 
 #define MAX_PARTS ((SOURCE_MASK + 1) / TEXT_PART + 1)
 
 /* Keeps source[0 .. length) as a text of the thread. */
-GLOBAL int keep_text(u32 tid, u32 kind, u32 length)
+GLOBAL int keep_text(u32 tid, u32 kind, s32 length)
 {
 	ONLY_IF(query.flags & QUERY_PREPARE);
 
-	if (length > SOURCE_MASK)
+	if (length < 0 || length > SOURCE_MASK)
 		return 0;
-	text_key.object = text_object(tid, kind);
-	text_length = length;
+	text_key = TEXT_KEY(tid, kind);
+	text_part.length = length;
 	LOOP(MAX_PARTS, keep_text_part);
 	return 0;
 }
 
 /* Writes a text of the thread to source. Returns its length, which is negative without one. */
-GLOBAL int owner_text(u32 tid, u32 kind, s32 length)
+GLOBAL int owner_text(u32 tid, u32 kind)
 {
 	ONLY_IF(query.flags & QUERY_PREPARE);
 
-	if (length < 0 || length > SOURCE_MASK)
+	u64 key = TEXT_KEY(tid, kind);
+	struct owner_text *text = bpf_map_lookup_elem(&texts, &key);
+
+	if (!text || text->length > SOURCE_MASK)
 		return NO_STRING;
-	text_key.object = text_object(tid, kind);
-	text_length = length;
+	text_key = key;
 	LOOP(MAX_PARTS, fetch_text_part);
-	return length;
+	return text->length;
 }
 
 static __always_inline long comm_of_owner(struct owner *who)
@@ -177,34 +214,18 @@ static __always_inline long comm_of_owner(struct owner *who)
 	return name.length;
 }
 
-/* A socket's inode follows the socket in memory. */
-#ifndef HELD
-#define HELD_ID(socket) BPF_CORE_READ((struct socket_alloc *)(socket), vfs_inode.i_ino)
-#endif
-
-/* The owner of a BPF object, or of a socket given its struct socket, which it lacks when no process can hold it. */
-static __always_inline struct owner *owner_of(void *object)
+/* The owner of an object, which a row may lack. */
+static __always_inline struct owner *owner_of(u64 object, u32 number)
 {
-	struct owner_key key = {};
+	struct owner *owner = place_of(object, number);
 
-	if (!(query.flags & QUERY_PREPARE) || !object)
-		return NULL;
-	key.object = ADDRESS(object);
-	key.number = HELD_ID(object);
-	return bpf_map_lookup_elem(&owners, &key);
+	return owner && owner->pass == owners_pass ? owner : NULL;
 }
 
 /* The thread whose descriptors are being walked, and what to note of it as an owner. */
 static struct owner holder;
 static u64 holder_task, holder_ids;
 static u64 held_operations;	/* of the files behind these objects; 0 until the first one is found */
-
-static __always_inline void note_text(s64 length, u32 kind)
-{
-	holder.length[kind] = length < 0 || length > SOURCE_MASK ? -1 : length;
-	if (length >= 0)
-		keep_text(holder.tid, kind, length);
-}
 
 /* Which of two owners the row shows. */
 static __always_inline bool comes_before(u32 pid, u32 fd, struct owner *other)
@@ -240,7 +261,7 @@ static __always_inline u64 asked_for(void)
 		if (columns & COLUMN_BIT(task_uid))                          \
 			holder.uid = BPF_CORE_READ(task, real_cred, euid.val); \
 		if (columns & COLUMN_BIT(cgroup))                            \
-			note_text(cgroup_path(node_of(task)), OWNER_CGROUP); \
+			keep_text(holder.tid, OWNER_CGROUP, cgroup_path(node_of(task))); \
 	} while (0)
 #endif
 
@@ -256,11 +277,11 @@ static __always_inline u64 asked_for(void)
 		if (columns & COLUMN_BIT(ns_pid))                            \
 			holder.ns_pid = ns_pid_of(task);                     \
 		if (columns & COLUMN_BIT(exe))                               \
-			note_text(exe_of(task), OWNER_EXE);                  \
+			keep_text(holder.tid, OWNER_EXE, exe_of(task));                  \
 		if (columns & COLUMN_BIT(container))                         \
-			note_text(group_name_of(ADDRESS(task), CONTAINER), OWNER_CONTAINER); \
+			keep_text(holder.tid, OWNER_CONTAINER, group_name_of(ADDRESS(task), CONTAINER)); \
 		if (columns & COLUMN_BIT(pod))                               \
-			note_text(group_name_of(ADDRESS(task), POD), OWNER_POD); \
+			keep_text(holder.tid, OWNER_POD, group_name_of(ADDRESS(task), POD)); \
 	} while (0)
 
 /* Most descriptors are of other files: one comparison, in the part of the file that the kernel has just read. */
@@ -287,26 +308,34 @@ static __always_inline bool is_held(struct file *file)
 }
 #endif
 
-static __always_inline void note_held(void *object, u32 fd)
-{
-	struct owner_key key = { .object = ADDRESS(object), .number = HELD_ID(object) };
-	struct owner *known;
-	u32 count;
+/* A socket's inode follows the socket in memory. */
+#ifdef HELD
+#define NUMBER_OF_HELD HELD_ID(file->private_data)
+#else
+#define NUMBER_OF_HELD file->f_inode->i_ino
+#endif
 
-	holder.fd = fd;
-	holder.owners = 1;
-	if (!put_owner(&key, &holder, BPF_NOEXIST))	/* most have one descriptor */
+static __always_inline void note_held(struct file *file, u32 fd)
+{
+	u64 object = ADDRESS(file->private_data);
+	u32 number = NUMBER_OF_HELD, owners_before = 0;
+	struct owner *owner = place_of(object, number);
+
+	if (!owner) {
+		progress.lost++;
 		return;
-	known = bpf_map_lookup_elem(&owners, &key);
-	if (!known)
-		return;
-	count = known->owners + 1;
-	if (comes_before(holder.pid, fd, known)) {
-		holder.owners = count;
-		put_owner(&key, &holder, BPF_ANY);
-	} else {
-		known->owners = count;
 	}
+	if (owner->pass == owners_pass) {
+		owners_before = owner->owners;
+		owner->owners = owners_before + 1;
+		if (!comes_before(holder.pid, fd, owner))
+			return;
+	}
+	holder.object = object;
+	holder.number = number;
+	holder.fd = fd;
+	holder.owners = owners_before + 1;
+	*owner = holder;
 }
 
 #define DEFINE_OWNERS                                                        \
@@ -331,7 +360,7 @@ static __always_inline void note_held(void *object, u32 fd)
 			NOTE_HOLDER;                                         \
 		}                                                            \
 		if (!short_of_memory)                                        \
-			note_held(file->private_data, ctx->fd);              \
+			note_held(file, ctx->fd);                            \
 		return out_of_memory();                                      \
 	}
 
@@ -353,15 +382,18 @@ static __always_inline void begin_owners(void)
 	holder_task = 0;
 	short_of_memory = retries = 0;
 	progress.lost = 0;
+	holder.pass = ++owners_pass;
 	reader_level = level_of_reader();
 }
 
+/* Declares `who`, the owner of the object: NULL without one, where the query does not ask, and without an object. */
+#define FIND_OWNER(object, number)                                           \
+	struct owner *who __attribute__((unused)) =                          \
+		query.flags & QUERY_PREPARE && (object) ? owner_of(ADDRESS(object), number) : NULL
+
 #else
 #define DEFINE_OWNERS
-#define owner_of(object) NULL
+#define FIND_OWNER(object, number) do { } while (0)
 #endif
-
-/* Declares `who`, the owner of owner_of(): NULL without one, and where the query does not ask. */
-#define FIND_OWNER(object) struct owner *who __attribute__((unused)) = owner_of(object)
 
 #endif

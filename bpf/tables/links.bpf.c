@@ -226,7 +226,7 @@ int dump(struct bpf_iter__bpf_link *ctx)
 	if (!link)
 		return 0;
 	START_WALK(ctx);
-	FIND_OWNER(link);
+	FIND_OWNER(link, HELD_ID(link));
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -174,7 +174,7 @@ int dump(struct bpf_iter__bpf_map *ctx)
 	if (!map)
 		return 0;
 	START_WALK(ctx);
-	FIND_OWNER(map);
+	FIND_OWNER(map, HELD_ID(map));
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

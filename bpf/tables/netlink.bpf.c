@@ -48,7 +48,7 @@ int dump(struct bpf_iter__netlink *ctx)
 		return 0;
 	sk = &netlink->sk;
 	START_WALK(ctx);
-	FIND_OWNER(sk->sk_socket);
+	FIND_OWNER(sk->sk_socket, socket_ino(sk));
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -173,7 +173,7 @@ int dump(struct bpf_iter__bpf_prog *ctx)
 		return 0;
 	aux = prog->aux;
 	START_WALK(ctx);
-	FIND_OWNER(prog);
+	FIND_OWNER(prog, HELD_ID(prog));
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -81,7 +81,7 @@ int dump(struct bpf_iter__tcp *ctx)
 		return 0;
 	START_WALK(ctx);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	FIND_OWNER(tcp ? TCP_SOCK->sk_socket : NULL);
+	FIND_OWNER(tcp ? TCP_SOCK->sk_socket : NULL, socket_ino(TCP_SOCK));
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -52,7 +52,7 @@ int dump(struct bpf_iter__udp *ctx)
 	sk = &udp->inet.sk;
 	common = &sk->__sk_common;
 	START_WALK(ctx);
-	FIND_OWNER(sk->sk_socket);
+	FIND_OWNER(sk->sk_socket, socket_ino(sk));
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	return 0;

@@ -188,7 +188,7 @@ int dump(struct bpf_iter__unix *ctx)
 	FETCH(state, common->skc_state);
 	FETCH(path, un->addr->len);
 	START_WALK(ctx);
-	FIND_OWNER(sk->sk_socket);
+	FIND_OWNER(sk->sk_socket, socket_ino(sk));
 	RETURN_UNLESS_KEPT;
 	WRITE_ROW;
 	walk_wrote = 1;

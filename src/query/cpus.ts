@@ -21,10 +21,10 @@ export function possibleNodes(): number {
 export const possibleCpus = (): number => countCpus(readFileSync("/sys/devices/system/cpu/possible", "utf8"));
 
 /**
- * Entries that the map of sockets' owners needs: one for each socket, and a few for each process with sockets where paths or
- * containers are asked for. No more sockets than open files have an owner; half as many again may be opened meanwhile.
+ * Entries that the map of sockets' owners needs: one for each socket. No more sockets than open files have an owner; a quarter as many
+ * again may be opened meanwhile. And the entries for texts of these owners: a few for each process with sockets.
  */
-export function roomForOwners(): number {
+export function roomForOwners(): { ownersMax: number; textsMax: number } {
   const [files = 0] = readFileSync("/proc/sys/fs/file-nr", "utf8").split("\t").map(Number);
-  return 16_384 + Math.ceil(1.5 * files);
+  return { ownersMax: 1024 + Math.ceil(1.25 * files), textsMax: 16_384 + Math.ceil(files / 2) };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Generated from bpf/engine/query.h by scripts/generate.ts.
 // deno-fmt-ignore-file
-export const QUERY_VERSION = 2;
+export const QUERY_VERSION = 3;
 export const MAX_PASSES = 64;
 export const MAX_TESTS = 64;
 export const POOL_SIZE = 2048;
@@ -61,7 +61,7 @@ export const test = { size: 24, lo: 0, hi: 8, offset: 16, length: 18, column: 20
 /** struct aggregate: its size and the offsets of its fields, in bytes. */
 export const aggregate = { size: 2, column: 0, kind: 1 };
 /** struct query: its size and the offsets of its fields, in bytes. */
-export const query = { size: 4224, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, automaton_max: 544, nodes: 548, owner_pid: 552, unused: 556, distinct_max: 560, aggregates: 564, noted: 568, hash_key: 576, aggregate: 592, changes_max: 608, identity: 616, identity_last: 624, test: 632, pool: 2168 };
+export const query = { size: 4224, pass: 0, where: 512, flags: 520, tests: 524, cell_max: 528, last: 532, page_shift: 533, cpus: 534, groups_max: 536, owners_max: 540, automaton_max: 544, nodes: 548, owner_pid: 552, texts_max: 556, distinct_max: 560, aggregates: 564, noted: 568, hash_key: 576, aggregate: 592, changes_max: 608, identity: 616, identity_last: 624, test: 632, pool: 2168 };
 /** struct name: its size and the offsets of its fields, in bytes. */
 export const name = { size: 64, text: 0, length: 63 };
 /** struct step: its size and the offsets of its fields, in bytes. */

@@ -88,9 +88,14 @@ export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
 const AGING = "age_ns";
 
 /** Columns of a socket or BPF object that tell of its owner (bpf/subjects/owners.h). */
-const OF_OWNER: readonly string[] = [
-  ...["pid", "comm", "fd", "owners", "ppid", "task_uid", "exe", "cgroup", "container", "pod", "ns_pid"],
-];
+const OWNER_TEXTS: readonly string[] = ["exe", "cgroup", "container", "pod"];
+const OF_OWNER: readonly string[] = [...OWNER_TEXTS, "pid", "comm", "fd", "owners", "ppid", "task_uid", "ns_pid"];
+
+/** What the program needs to know of owners: room for them, and for texts only where a column has some. */
+function ownersOf(used: readonly Column[], ownerPid: number | undefined) {
+  const { ownersMax, textsMax } = roomForOwners();
+  return { ownersMax, ownerPid, textsMax: used.some(({ name }) => OWNER_TEXTS.includes(name)) ? textsMax : 0 };
+}
 
 /** A request, and the text around its rows. */
 export interface Plan {
@@ -266,7 +271,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
       (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0) |
       (format === "jsonl" ? QUERY_LINES : 0) | (prepare ? QUERY_PREPARE : 0) | (changes ? QUERY_CHANGES : 0),
-    ...prepare && { ownersMax: roomForOwners(), ownerPid: narrow("pid") },
+    ...prepare && ownersOf(used, narrow("pid")),
     groupsMax: grouping?.limit,
     distinctMax: aggregates?.some(({ kind }) => kind === AGGREGATE_DISTINCT) ? grouping!.limit * DISTINCT_PER_GROUP : 0,
     aggregates,

@@ -22,10 +22,11 @@ export interface Plan {
   cpus?: number | undefined;
   /** One more than the highest number of a NUMA node, needed by tables of the allocator. */
   nodes?: number | undefined;
-  /** Room of the maps `groups` and `owners`, in entries. */
+  /** Room of maps, in entries. */
   groupsMax?: number | undefined;
   distinctMax?: number | undefined;
   ownersMax?: number | undefined;
+  textsMax?: number | undefined;
   /** What a count computes besides: columns and the kinds of bpf/engine/query.h. */
   aggregates?: readonly { column: number; kind: number }[] | undefined;
   /** The process to show of a socket's owners, if it is one. */
@@ -76,6 +77,7 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.nodes, plan.nodes ?? 0, true);
   view.setUint32(QUERY.groups_max, plan.groupsMax ?? 0, true);
   view.setUint32(QUERY.owners_max, plan.ownersMax ?? 0, true);
+  view.setUint32(QUERY.texts_max, plan.textsMax ?? 0, true);
   view.setUint32(QUERY.distinct_max, plan.distinctMax ?? 0, true);
   if (plan.aggregates) encodeAggregates(bytes, view, plan.aggregates);
   view.setUint32(QUERY.owner_pid, plan.ownerPid ?? 0, true);
