@@ -55,6 +55,32 @@ static void forget_functions(struct bpf_insn *insns, __u32 size)
 			insns[i] = insns[i + 1] = insns[i + 2] = next;	/* load, jump unless positive, call of bpf_sys_close */
 }
 
+/*
+ * The loader's data have the initial contents of each map of variables. Those of .bss are zeroes, half of all data, and an array is
+ * zeroed when it is made. So the loader is generated for a .bss of a few bytes, makes one of the real size, and does not fill it.
+ */
+#define FEW 40		/* no other map's size */
+
+static void make_whole(struct bpf_insn *insns, __u32 insns_size, char *data, __u32 data_size, __u32 size, int number)
+{
+	static const struct bpf_insn nothing = { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 };
+	const __u32 few[] = { BPF_MAP_TYPE_ARRAY, 4, FEW, 1 };	/* the attributes of BPF_MAP_CREATE begin with these */
+	int updates = 0, made = 0;
+
+	for (__u32 i = 0; i + 4 < insns_size / sizeof(*insns); i++)
+		if (insns[i].code == (BPF_ALU64 | BPF_MOV | BPF_K) && insns[i].dst_reg == BPF_REG_1 &&
+		    insns[i].imm == BPF_MAP_UPDATE_ELEM && insns[i + 4].code == (BPF_JMP | BPF_CALL) &&
+		    insns[i + 4].imm == BPF_FUNC_sys_bpf && updates++ == number)
+			insns[i + 4] = nothing;
+	for (__u32 at = 0; at + sizeof(few) <= data_size; at += 8)
+		if (!memcmp(data + at, few, sizeof(few))) {
+			memcpy(data + at + 2 * sizeof(__u32), &size, sizeof(size));
+			made++;
+		}
+	if (made != 1 || updates <= number)
+		refuse(".bss");
+}
+
 int main(int count, char **arguments)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options);
@@ -64,6 +90,7 @@ int main(int count, char **arguments)
 	struct bpf_program *program;
 	struct bpf_object *object;
 	struct bpf_map *rodata, *bss, *map;
+	int before_bss = 0;
 	size_t size;
 	const void *initial;
 	FILE *file;
@@ -100,12 +127,15 @@ int main(int count, char **arguments)
 	}
 	if (image.stage[STAGE_DUMP] == NONE || image.programs > IMAGE_MAX_PROGRAMS)
 		refuse("programs");
-	if (bpf_object__gen_loader(object, &loader) || bpf_object__load(object))
+	for (map = bpf_object__next_map(object, NULL); map != bss; map = bpf_object__next_map(object, map))
+		before_bss += bpf_map__is_internal(map);
+	image.bss_size = bpf_map__value_size(bss);
+	if (bpf_map__set_value_size(bss, FEW) || bpf_object__gen_loader(object, &loader) || bpf_object__load(object))
 		refuse("gen_loader");
 	forget_functions((struct bpf_insn *)loader.insns, loader.insns_sz);
+	make_whole((struct bpf_insn *)loader.insns, loader.insns_sz, (char *)loader.data, loader.data_sz, image.bss_size, before_bss);
 	initial = bpf_map__initial_value(rodata, &size);
 	image.rodata_size = size;
-	image.bss_size = bpf_map__value_size(bss);
 	image.data_size = loader.data_sz;
 	image.insns_size = loader.insns_sz;
 

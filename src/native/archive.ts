@@ -5,10 +5,12 @@
  */
 
 import { WRITERS } from "../query/request.ts";
-import { isOftenRead } from "./load.ts";
 
 /** Tables that are alike. Their programs for old kernels, where a load takes long, are in one archive. */
 const ALIKE = [["tcp", "udp", "unix", "netlink"], ["maps", "progs", "links", "elems"], ["tasks", "stacks", "files", "vmas"]];
+
+/** Tables that are read so often that a program for their predicates is a file of its own. */
+const OFTEN_READ = ["stacks", "files", "tasks", "tcp"];
 
 /** The archive that has the file `name` of the build, and its place; `undefined` for a file of its own. */
 export function archived(name: string): { archive: string; index: number } | undefined {
@@ -20,7 +22,7 @@ export function archived(name: string): { archive: string; index: number } | und
     const alike = ALIKE.find((tables) => tables.includes(table)) ?? [table];
     return { archive: `${alike[0]}.${kind}`, index: alike.indexOf(table) * WRITERS.length + index };
   }
-  return kind.endsWith("light") && !isOftenRead(table) ? { archive: `${table}.${kind}`, index } : undefined;
+  return kind === "light" && !OFTEN_READ.includes(table) ? { archive: `${table}.${kind}`, index } : undefined;
 }
 
 /** TABLE.FORMAT.KIND. The file of a library has no kind. */

@@ -28,20 +28,9 @@ type Question = Pick<Request, "table" | "format" | "plain" | "narrowed" | "wide"
 export const programOf = ({ table, format, plain, narrowed, wide, full }: Question): string =>
   `${table}.${writerOf(format)}${wide ? ".wide" : full ? ".full" : plain || narrowed ? ".plain" : ""}.light`;
 
-/** The tables that are read most often, mostly as text and JSON. */
-const OFTEN_READ = ["stacks", "files", "tasks", "tcp"];
-
-export function isOftenRead(table: string): boolean {
-  for (const name of OFTEN_READ) if (name === table) return true; // no includes(): see docs/speed.md, first times
-  return false;
-}
-
 /** Whether the executable has the file as it is: to decompress the library and a program takes 0.5 ms of a start. */
-export function isStored(name: string): boolean {
-  if (name === LIGHT) return true;
-  if (!name.endsWith(".json.plain.light") && !name.endsWith(".text.plain.light")) return false;
-  return isOftenRead(name.slice(0, name.indexOf(".")));
-}
+export const isStored = (name: string): boolean =>
+  name === LIGHT || name.endsWith(".json.plain.light") || name.endsWith(".text.plain.light");
 
 /**
  * Whether a walk can be narrowed to a thread: from 6.1 to 6.11 the kernel took its number for a process's and found only leaders
