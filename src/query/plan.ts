@@ -87,7 +87,7 @@ export const MAP_TYPES: Readonly<Record<string, readonly string[]>> = {
 /** A column by which no row changes (bpf/engine/changes.h): with `--changes` it is the last one. */
 const AGING = "age_ns";
 
-/** Columns of a socket or BPF object that tell of its owner (bpf/subjects/owners.h). */
+/** Columns of a socket or BPF object that tell of its owner (bpf/subjects/owners.h); those that the map `texts` is for. */
 const OWNER_TEXTS: readonly string[] = ["exe", "cgroup", "container", "pod"];
 const OF_OWNER: readonly string[] = [...OWNER_TEXTS, "pid", "comm", "fd", "owners", "ppid", "task_uid", "ns_pid"];
 
