@@ -3,9 +3,10 @@
 
 import { TaskIterError, UsageError } from "../errors.ts";
 import { cellsOf, takeGroups } from "../groups.ts";
+import { Ahead } from "../native/ahead.ts";
 import type { Libraries } from "../native/load.ts";
-import type { Shim } from "../native/shim.ts";
 import { type Plan, plan } from "../query/plan.ts";
+import type { Request } from "../query/request.ts";
 import { chunks } from "../stream.ts";
 import { messageOf } from "./explain.ts";
 import { Fields, parseEach, parseFile, parseJson, QUERY_KEYS, queryOf } from "./fields.ts";
@@ -44,8 +45,13 @@ export function alerts({ lo, hi, inside }: Range, value: number): boolean {
 
 const KEYS = ["name", ...QUERY_KEYS, "by", "warn", "crit"] as const;
 
+/** A check, and how the kernel is asked. */
+export interface PlannedCheck extends Check {
+  asked: Plan;
+}
+
 /** One element of a file of checks. @throws {UsageError|WhereError} it is wrong */
-function checkOf(value: unknown): Check {
+function checkOf(value: unknown): PlannedCheck {
   const fields = new Fields(value, KEYS);
   const range = (key: "warn" | "crit"): Range | undefined => {
     const found = fields.get(key);
@@ -61,12 +67,11 @@ function checkOf(value: unknown): Check {
   const by = fields.list("by");
   const name = `${query.table}${by ? ` by ${by.join(", ")}` : ""}${query.where === undefined ? "" : `: ${query.where}`}`;
   const check = { name: fields.string("name") ?? name, query, by, warn: range("warn"), crit: range("crit") };
-  planned(check);
-  return check;
+  return { ...check, asked: planned(check) };
 }
 
 /** The checks of a list. @throws {UsageError} not a list, a wrong check, two of the same name; the message says which and why */
-export function checkList(value: unknown): Check[] {
+export function checkList(value: unknown): PlannedCheck[] {
   const names = new Set<string>();
   return parseEach("check", value, (element) => {
     const check = checkOf(element);
@@ -81,7 +86,7 @@ export function checkList(value: unknown): Check[] {
  *
  * @throws {UsageError} `text` has another form, or a check in it is wrong; the message says which check and why
  */
-export function parseChecks(text: string): Check[] {
+export function parseChecks(text: string): PlannedCheck[] {
   let value = parseJson(text);
   if (typeof value === "object" && value !== null && "checks" in value) {
     const other = Object.keys(value).find((key) => key !== "checks");
@@ -94,8 +99,8 @@ export function parseChecks(text: string): Check[] {
 /** Groups that a check tells apart; with more it has not looked at all of them. */
 const MAX_GROUPS = 65_536;
 
-/** How the check is asked. Without `by` no columns: the program only counts. */
-export function planned({ query, by }: Check): Plan {
+/** Without `by` no columns: the program only counts. */
+function planned({ query, by }: Check): Plan {
   if (by === undefined) return plan({ ...query, columns: [] }, "csv");
   return plan({ ...query, columns: by, grouping: { aggregates: [], limit: MAX_GROUPS } }, "jsonl");
 }
@@ -104,8 +109,7 @@ export function planned({ query, by }: Check): Plan {
 type Counts = { rows: number; group?: string }[];
 
 /** Loads and counts. @throws {Refused|Error} the kernel cannot be asked */
-function count(libraries: Libraries, check: Check, verbose: boolean): Counts {
-  const asked = planned(check);
+function count(libraries: Libraries, { asked }: PlannedCheck, verbose: boolean): Counts {
   using program = load(libraries, asked.request, verbose);
   try {
     if (asked.grouping) {
@@ -144,8 +148,8 @@ function judge({ warn, crit }: Check, counts: Counts): { state: State; rows: num
 const rangeOf = (state: State, { warn, crit }: Pick<Check, "warn" | "crit">) =>
   state === "CRITICAL" ? crit : state === "WARNING" ? warn : undefined;
 
-function explain(check: Check, { state, rows, group, others }: ReturnType<typeof judge>): string {
-  const { plural } = planned(check).table;
+function explain(check: PlannedCheck, { state, rows, group, others }: ReturnType<typeof judge>): string {
+  const { plural } = check.asked.table;
   const cells = group === undefined ? [] : cellsOf(group);
   const name = check.by?.map((column, i) => `${column} ${cells[i] ?? "none"}`).join(", ");
   const what = `${name && group !== undefined ? `${name}: ` : ""}${rows} ${
@@ -158,18 +162,13 @@ function explain(check: Check, { state, rows, group, others }: ReturnType<typeof
   return (rows > range.hi ? `${what}, more than ${range.hi}` : `${what}, fewer than ${range.lo}`) + more;
 }
 
-/** Opens each library once, for many programs. */
-export function openingOnce(libraries: Libraries): Libraries {
-  const opened = new Map<string, Shim>();
-  return {
-    open(name) {
-      const shim = opened.get(name) ?? libraries.open(name);
-      opened.set(name, shim);
-      return shim;
-    },
-    program: (name) => libraries.program(name),
-    begun: (request) => libraries.begun?.(request),
-  };
+const questionOf = ({ query, by }: Check): string => JSON.stringify([query, by]);
+
+/** What {@linkcode perform} asks the kernel, in its order. */
+export function requestsOf(checks: readonly PlannedCheck[]): Request[] {
+  const asked = new Map<string, Request>();
+  for (const check of checks) if (!asked.has(questionOf(check))) asked.set(questionOf(check), check.asked.request);
+  return [...asked.values()];
 }
 
 /**
@@ -177,16 +176,16 @@ export function openingOnce(libraries: Libraries): Libraries {
  *
  * @throws never because of a check: a check that cannot be carried out is UNKNOWN
  */
-export function perform(libraries: Libraries, checks: readonly Check[], verbose = false): Outcome[] {
-  const once = openingOnce(libraries);
+export function perform(libraries: Libraries, checks: readonly PlannedCheck[], verbose = false): Outcome[] {
+  using ahead = libraries.begun ? undefined : new Ahead(libraries, verbose ? [] : requestsOf(checks));
   const counted = new Map<string, Counts | string>();
   return checks.map((check) => {
-    const question = JSON.stringify([check.query, check.by]);
+    const question = questionOf(check);
     const begun = performance.now();
     const known = counted.has(question);
     if (!known) {
       try {
-        counted.set(question, count(once, check, verbose));
+        counted.set(question, count(ahead ?? libraries, check, verbose));
       } catch (error) {
         counted.set(question, messageOf(error as Error).replace(/\s+/g, " "));
       }
@@ -220,7 +219,7 @@ export interface CheckOptions {
   verbose: boolean;
 }
 
-function checksOf(libraries: Libraries, options: CheckOptions): Check[] {
+function checksOf(libraries: Libraries, options: CheckOptions): PlannedCheck[] {
   const { table, comm, where, by, pid, tid, container, map, netns, warn, crit, name, file } = options;
   if (file === undefined) {
     if (table === undefined) throw new UsageError("check needs a TABLE, or --file with checks");
@@ -231,8 +230,7 @@ function checksOf(libraries: Libraries, options: CheckOptions): Check[] {
       warn: warn === undefined ? undefined : parseRange(warn),
       crit: crit === undefined ? undefined : parseRange(crit),
     };
-    planned(check);
-    return [check];
+    return [{ ...check, asked: planned(check) }];
   }
   if ([table, comm, where, by, pid, tid, container, map, netns, warn, crit, name].some((given) => given !== undefined)) {
     throw new UsageError("--file has its own tables, expressions and ranges: give nothing beside it");

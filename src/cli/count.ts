@@ -3,17 +3,18 @@
 
 import { UsageError } from "../errors.ts";
 import { aggregateName, cellsOf, type Count, type Group, groupingOf, merge, takeGroups } from "../groups.ts";
+import { Ahead } from "../native/ahead.ts";
 import type { Libraries } from "../native/load.ts";
 import { type Aggregate, AGGREGATES, type Plan, plan, type Query, textHeader } from "../query/plan.ts";
-import { type Format, FORMATS } from "../query/request.ts";
+import { FORMATS } from "../query/request.ts";
 import type { Column } from "../query/schema.ts";
-import { checkList, perform } from "./check.ts";
+import { checkList, perform, type PlannedCheck, requestsOf } from "./check.ts";
 import { Fields, parseEach, parseFile, parseJson, QUERY_KEYS, queryOf } from "./fields.ts";
 import { mapFor } from "./map.ts";
 import { harmless, hasColours, isTerminal, say, standardOutput } from "./output.ts";
 import { exposition, inBaseUnits, type Metric } from "./prom.ts";
 import { load, stats } from "./read.ts";
-import { type Check, checkMetrics } from "./report.ts";
+import { checkMetrics } from "./report.ts";
 
 /** The formats of a count: those of rows, metrics, and stacks for flame graphs. */
 export const COUNT_FORMATS = [...FORMATS, "prom", "folded"] as const;
@@ -37,10 +38,9 @@ interface Counted extends Counting {
 function countNow(
   libraries: Libraries,
   counting: Counting,
-  format: Format,
+  planned: Plan,
   { verbose, stats: withStats }: Pick<CountOptions, "verbose" | "stats">,
 ): Counted {
-  const planned = plan(counting.query, format);
   const started = performance.now();
   using program = load(libraries, planned.request, verbose);
   const loaded = performance.now();
@@ -213,7 +213,7 @@ function elementOf(value: unknown): Counting {
 }
 
 /** The counts and checks in a file's text: an array of counts, or an object with `counts`, `checks` or both. */
-function parseMetrics(text: string): { counts: Counting[]; checks: Check[] } {
+function parseMetrics(text: string): { counts: Counting[]; checks: PlannedCheck[] } {
   const value = parseJson(text);
   const fields = Array.isArray(value) ? undefined : new Fields(value, ["counts", "checks"]);
   const list = fields ? fields.get("counts") : value;
@@ -241,8 +241,10 @@ export interface CountOptions extends Given, Omit<Query, "table" | "columns" | "
 /** All metrics of a file: those of counts, then those of checks. */
 function metricsOfFile(libraries: Libraries, path: string, options: CountOptions): string {
   const { counts, checks } = parseFile(path, parseMetrics);
-  const counted = counts.map((counting) => countNow(libraries, counting, "jsonl", options));
-  return exposition([...counted.flatMap(metricsOf), ...checks.length > 0 ? checkMetrics(perform(libraries, checks)) : []]);
+  const planned = counts.map(({ query }) => plan(query, "jsonl"));
+  using ahead = new Ahead(libraries, options.verbose ? [] : [...planned.map(({ request }) => request), ...requestsOf(checks)]);
+  const counted = counts.map((counting, i) => countNow(ahead, counting, planned[i]!, options));
+  return exposition([...counted.flatMap(metricsOf), ...checks.length > 0 ? checkMetrics(perform(ahead, checks)) : []]);
 }
 
 /** The output of a count in `format`. */
@@ -302,7 +304,6 @@ export function count(libraries: Libraries, options: CountOptions): void {
     throw new UsageError("folded stacks are counts of the table stacks by frames, without other numbers");
   }
   counting.query.map = mapFor(libraries, table, map, verbose);
-  write(
-    written(countNow(libraries, counting, format === "prom" || format === "folded" ? "jsonl" : format, options), format, header),
-  );
+  const planned = plan(counting.query, format === "prom" || format === "folded" ? "jsonl" : format);
+  write(written(countNow(libraries, counting, planned, options), format, header));
 }

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { TaskIterError } from "../errors.ts";
 import type { Request } from "../query/request.ts";
 import { configured, type Libraries, LIGHT, lightQuery, programOf } from "./load.ts";
-import type { Handle } from "./shim.ts";
+import type { Handle, Shim } from "./shim.ts";
 
 /** For one load more of {@linkcode Ahead}: it has a dozen descriptors or two, and other code wants some. */
 const DESCRIPTORS = 128;
@@ -19,19 +19,28 @@ function most(): number {
 /** What a handle is loaded with. */
 const keyOf = (request: Request): string => `${programOf(request)} ${lightQuery(request)}`;
 
-/** Loads programs in threads of the library, several at once, while this thread reads the rows of the programs before. */
+/**
+ * Opens each library once, for many programs, and loads the programs in threads of the library, several at once, while this thread reads
+ * the rows of those before.
+ */
 export class Ahead implements Libraries, Disposable {
   readonly open: Libraries["open"];
   readonly program: Libraries["program"];
   readonly #requests: Request[];
   readonly #begun = new Map<string, Handle>();
-  readonly #most = most();
+  readonly #most: number;
 
-  /** @param requests in the order in which they will be asked for */
+  /** @param requests in the order in which they will be asked for; all of them will be, and none with a log */
   constructor(libraries: Libraries, requests: readonly Request[]) {
-    this.open = (name) => libraries.open(name);
+    const opened = new Map<string, Shim>();
+    this.open = (name) => {
+      const shim = opened.get(name) ?? libraries.open(name);
+      opened.set(name, shim);
+      return shim;
+    };
     this.program = (name) => libraries.program(name);
-    this.#requests = [...requests];
+    this.#requests = requests.length > 1 ? [...requests] : [];
+    this.#most = requests.length > 1 ? most() : 0;
     this.#begin();
   }
 
@@ -52,7 +61,6 @@ export class Ahead implements Libraries, Disposable {
   }
 
   begun(request: Request): Handle | undefined {
-    if (request.verbose) return undefined;
     const key = keyOf(request);
     const handle = this.#begun.get(key);
     this.#begun.delete(key);

@@ -16,7 +16,7 @@ import { type Table, tables } from "../../query/schema.ts";
 import { WhereError } from "../../query/where.ts";
 import type { Host, Manifest, TableFacts } from "../../report/data.ts";
 import { chunks } from "../../stream.ts";
-import { openingOnce, parseChecks, perform, planned, worst } from "../check.ts";
+import { parseChecks, perform, requestsOf, worst } from "../check.ts";
 import { attempt, attempted, examine } from "../doctor.ts";
 import { explain } from "../explain.ts";
 import { Interrupted } from "../output.ts";
@@ -138,10 +138,10 @@ export function collect(libraries: Libraries, options: Options, destination: Des
   const asked = new Map(
     there.filter(({ name }) => !MAP_TYPES[name]).map((table) => [table, requestOf(table, hasNamespaces(table))]),
   );
-  using once = new Ahead(openingOnce(libraries), [
+  using once = new Ahead(libraries, [
     ...asked.values(),
     ...there.filter(({ name }) => MAP_TYPES[name]).map(attempted),
-    ...checks.map((check) => planned(check).request),
+    ...requestsOf(checks),
   ]);
   const redactor = options.redact ? new Redactor() : undefined;
   const taken: Manifest = {
