@@ -14,7 +14,7 @@
 
 /*
  * The task's own columns, which every table of tasks has. tasks writes some of them in each of its programs (EVERY); the others
- * write all of them in the full program only. In files, `uid` is the file's owner, so the table says how it calls the task's.
+ * write all of them in the full and the wide program only. In files, `uid` is the file's owner, so the table says how it calls the task's.
  */
 #define PPID_COLUMN(MORE, IN)                                                \
 	MORE(ppid, IN(U64), 8, PPID_OF(task), "Process ID of the parent; 0 where it is outside the pid namespace.")

@@ -4,7 +4,7 @@
  *
  * The kernel ends a walk when its rows fill a buffer. User space then starts another walk, which skips the groups that earlier
  * walks have shown. Mostly these are as many as before, and the last of them is the same group: then no other one is looked at, for a
- * group is in memory that nothing else has touched. Where groups were removed in between, a walk searches its place: it visits
+ * group is in memory that nothing else has touched. Where groups were made or removed in between, a walk searches its place: it visits
  * children before siblings, and siblings in the order of their serial numbers, so the serial numbers from the root to a group give
  * the group's place in the walk.
  */

@@ -16,7 +16,7 @@ export interface Column {
   type: ColumnType;
   /** The words of an enum, each with its number. */
   words: readonly (readonly [number, string])[];
-  /** Only the full program has it. */
+  /** Only the full and the wide program have it. */
   full?: true | undefined;
 }
 
