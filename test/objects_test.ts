@@ -4,10 +4,12 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { explain } from "../src/cli/explain.ts";
+import { libraries } from "../src/mod.ts";
 import { iterators } from "../src/native/kernel.ts";
+import { load } from "../src/native/load.ts";
 import { TaskIterError } from "../src/errors.ts";
 import { countCpus } from "../src/query/cpus.ts";
-import { MAP_TYPES } from "../src/query/plan.ts";
+import { MAP_TYPES, plan } from "../src/query/plan.ts";
 import { tables } from "../src/query/schema.ts";
 import { cgroupRoot, elementsTest, Fixture, type Row, rows, run, taskIter } from "./support.ts";
 
@@ -69,6 +71,21 @@ Deno.test("maps shows what bpftool shows of each map, with the references that t
       memory: what === "stack" ? null : memlock(fixture.pid, id),
     }]);
   }
+});
+
+Deno.test("a map that is made between a walk's last two reads is counted as a row of its own", async () => {
+  using program = load(libraries, plan({ table: "maps", columns: ["id"] }, "jsonl").request);
+  const [{ walk }, buffer, decoder] = [program, new Uint8Array(1 << 16), new TextDecoder()];
+  walk.begin();
+  let text = decoder.decode(buffer.subarray(0, walk.fill(buffer, 0, 1)));
+  const { rows: before } = walk.progress();
+  equal(before, text.trimEnd().split("\n").length);
+  await using fixture = await Fixture.start("maps");
+  while (!walk.ended) text += decoder.decode(buffer.subarray(0, walk.fill(buffer, 0, 1)));
+  const ids = text.trimEnd().split("\n").map((line) => JSON.parse(line).id);
+  const made = Object.values(fixture.facts);
+  equal(made.filter((id) => ids.includes(id)), made);
+  equal(walk.progress(), { walked: ids.length, rows: ids.length });
 });
 
 /** What the kernel says in fdinfo of a map that the process has open. */

@@ -34,6 +34,7 @@ struct hlist_bl_node {
 
 struct seq_file {
 	unsigned long size, count;
+	long long index;
 };
 
 /* pids and namespaces */

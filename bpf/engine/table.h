@@ -614,13 +614,19 @@ u32 row_flushed;
 	count_element((ctx)->meta);                                          \
 	const bool walk_started = true
 
-/* The kernel runs the program again for an element whose row did not fit. */
+static u64 element_index;	/* of the last element */
+
+/*
+ * The kernel runs the program again for an element whose row did not fit: it has the same number and the same index. An element that
+ * is made when the walk was at the end of its table has the number of the last one too, but another index.
+ */
 static __always_inline void count_element(struct bpf_iter_meta *meta)
 {
-	u64 seq_num = meta->seq_num;
+	u64 seq_num = meta->seq_num, index = meta->seq->index;
 
-	if (seq_num != progress.seq_num) {
+	if (seq_num != progress.seq_num || index != element_index) {
 		progress.seq_num = seq_num;
+		element_index = index;
 		progress.walked++;
 		progress.rows += progress.shown;
 	}
