@@ -12,6 +12,7 @@ import zlib, { zstdCompressSync } from "node:zlib";
 import { build as bundle, type Metafile, type Plugin } from "esbuild";
 import { architectureOf, ARCHITECTURES, bunOf, embedded, foreign, libraryFolder } from "./architecture.ts";
 import { unpacked } from "./debian.ts";
+import { finish } from "./executable.ts";
 import { checkGlibc, checkSize } from "./promises.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -36,37 +37,6 @@ function run(command: string, args: string[], cwd = root): void {
   const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
   if (error) throw error;
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed`);
-}
-
-/**
- * Variables of the environment by which Bun runs other code, opens a debugger's port or writes files. An executable with
- * capabilities of its own (setcap), or one that sudo or a service runs, must not obey them.
- */
-const REFUSED = [
-  "BUN_BE_BUN",
-  "BUN_BYTECODE_DIGEST_OUT",
-  "BUN_BYTECODE_ORDER_NAMES_OUT",
-  "BUN_BYTECODE_ORDER_OUT",
-  "BUN_INSPECT",
-  "BUN_OPTIONS",
-];
-
-/**
- * Removes those names from the executable, because Bun has no option against them: the first byte of each becomes NUL, which no
- * variable's name contains. Only names in lists of names change; sentences, JavaScript and longer messages stay.
- */
-function refuseEnvironment(path: string): void {
-  const bytes = readFileSync(path);
-  for (const name of REFUSED) {
-    let found = 0;
-    for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1)) {
-      if (/[ (."'`]/.test(String.fromCharCode(bytes[at - 1]!))) continue;
-      bytes[at] = 0;
-      found++;
-    }
-    if (found === 0) throw new Error(`this version of Bun has no ${name}: see what it obeys instead (SECURITY.md)`);
-  }
-  writeFileSync(path, bytes);
 }
 
 /** commander imports these for features not used here, such as subcommands that are programs of their own: 5 ms of every start. */
@@ -231,7 +201,7 @@ if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/bui
     flags.push(`--target=bun-linux-${architecture}`, `--compile-executable-path=${bunOf(architecture)}`);
   }
   execFileSync(`${root}node_modules/.bin/bun`, ["build", ...flags, "main.js"], { cwd: work, stdio: ["ignore", "ignore", 2] });
-  refuseEnvironment(`${work}task-iter`);
+  finish(`${work}task-iter`);
   checkGlibc(`${work}task-iter`);
   checkSize(`${work}task-iter`, bunOf(architecture));
   renameSync(`${work}task-iter`, executable);

@@ -172,6 +172,16 @@ Deno.test("the executable is at most a tenth larger than Bun's own, and the buil
   throws(() => checkSize(large, bun), /^Error: large is 1.110 times as large as Bun's own executable, more than 1.1$/);
 });
 
+Deno.test("huge pages can map the executable's segments, and its section headers point to what they name", () => {
+  const { stdout } = run("readelf", ["--wide", "--segments", "--sections", executable]);
+  const segments = [...stdout.matchAll(/^ +LOAD +(0x\w+) +(0x\w+)/gm)].map(([, ...values]) => values.map(Number));
+  equal(segments.length >= 3, true);
+  for (const [offset, address] of segments) equal(offset! % (2 << 20), address! % (2 << 20));
+  const strings = (section: string) => run("readelf", ["--string-dump", section, executable]).stdout;
+  match(strings(".interp"), /\/ld-linux-/);
+  match(strings(".comment"), /clang|GCC/);
+});
+
 /** The table that CONTRIBUTING.md writes as an example. */
 const EXAMPLE = /```c\n(\/\* SPDX[^]*?)```/.exec(readFileSync(`${root}CONTRIBUTING.md`, "utf8"))![1]!;
 
