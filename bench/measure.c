@@ -4,8 +4,6 @@
  *
  *	measure run COMMAND [ARGUMENT ...]
  *		runs it with its output into /dev/null: {"ns":1,"cpu_ns":1,"kb":1,"status":0}, kb being its greatest resident set
- *	measure cache FILE ...
- *		reads them anew into the page cache: a runtime starts up to a millisecond faster or slower by how its file came there
  *	measure walk ROUNDS LIBRARY (PROGRAM QUERY TARGET) ...
  *		loads each file PROGRAM through the shim, which LIBRARY is, with the constant query in the file QUERY; TARGET is the ID
  *		of a map, "cgroups", or 0; then in ROUNDS rounds one pass of each into a buffer, in turn: [[[nanoseconds, bytes], ...],
@@ -63,22 +61,6 @@ static int run(char **command)
 	       (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ll +
 		       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ll, usage.ru_maxrss,
 	       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-	return 0;
-}
-
-static int cache(char **files)
-{
-	static char buffer[1 << 20];
-
-	for (; *files; files++) {
-		int fd = open(*files, O_RDONLY);
-
-		if (fd < 0 || fdatasync(fd) < 0 || (errno = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED)))
-			fail(*files, strerror(errno));
-		while (read(fd, buffer, sizeof(buffer)) > 0)
-			;
-		close(fd);
-	}
 	return 0;
 }
 
@@ -225,8 +207,6 @@ int main(int count, char **arguments)
 {
 	if (count > 2 && !strcmp(arguments[1], "run"))
 		return run(arguments + 2);
-	if (count > 2 && !strcmp(arguments[1], "cache"))
-		return cache(arguments + 2);
 	if (count == 6 && !strcmp(arguments[1], "load"))
 		return load_once(arguments + 2);
 	if (count > 6 && !strcmp(arguments[1], "walk") && atoi(arguments[2]) > 0) {
