@@ -17,7 +17,6 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { Header } from "tar/header";
 import { UsageError } from "../../errors.ts";
 import { isTerminal, OutputError, standardOutput } from "../output.ts";
@@ -37,6 +36,12 @@ export interface Destination {
   abandon(): unknown;
 }
 
+/** The part of Bun that this module uses (see native/embedded.ts): to load node:zlib takes as long as four tables. */
+declare const Bun: {
+  zstdCompressSync(bytes: Uint8Array): Uint8Array;
+  gzipSync(bytes: Uint8Array): Uint8Array;
+};
+
 /** Bytes that are compressed together. */
 const PIECE = 1024 * 1024;
 
@@ -46,9 +51,9 @@ type Compress = (bytes: Uint8Array) => Uint8Array;
 
 /** By the ends of archives' names. */
 const COMPRESSIONS: Readonly<Record<string, Compress>> = {
-  ".tar.zst": (bytes) => zstdCompressSync(bytes),
-  ".tar.gz": (bytes) => gzipSync(bytes),
-  ".tgz": (bytes) => gzipSync(bytes),
+  ".tar.zst": (bytes) => Bun.zstdCompressSync(bytes),
+  ".tar.gz": (bytes) => Bun.gzipSync(bytes),
+  ".tgz": (bytes) => Bun.gzipSync(bytes),
   ".tar": (bytes) => bytes.slice(),
 };
 
@@ -212,8 +217,7 @@ export function inMemory(): Destination & { files: Files } {
   return {
     begin(name) {
       const pieces: Uint8Array[] = [];
-      files.set(name, pieces);
-      return { write: (bytes) => void pieces.push(bytes.slice()), end() {} };
+      return { write: (bytes) => void pieces.push(bytes.slice()), end: () => void files.set(name, pieces) };
     },
     finish() {},
     abandon() {},
@@ -224,6 +228,7 @@ export function inMemory(): Destination & { files: Files } {
 /** @throws {UsageError} damaged */
 function decompressed(path: string, bytes: Uint8Array): Uint8Array {
   try {
+    const { gunzipSync, zstdDecompressSync } = process.getBuiltinModule("node:zlib");
     if (bytes[0] === 0x1f && bytes[1] === 0x8b) return gunzipSync(bytes);
     if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return zstdDecompressSync(bytes);
   } catch (error) {
