@@ -5,7 +5,7 @@ import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { explain } from "../src/cli/explain.ts";
 import { libraries } from "../src/mod.ts";
-import { iterators } from "../src/native/kernel.ts";
+import { hasIterator } from "../src/native/kernel.ts";
 import { load } from "../src/native/load.ts";
 import { TaskIterError } from "../src/errors.ts";
 import { countCpus } from "../src/query/cpus.ts";
@@ -449,7 +449,7 @@ Deno.test("tables says which tables this kernel has, and that is so", () => {
 Deno.test("a table that the kernel lacks is explained by the version that has it, or by how the kernel was built", () => {
   const refused = new TaskIterError("load", 22, "load: Invalid argument");
   const table = { ...tables[0]!, name: "things", iterator: "nosuch" };
-  equal(iterators()("nosuch"), false);
+  equal(hasIterator("nosuch"), false);
   match(
     explain(refused, { ...table, since: "99.1" }),
     /^cannot read table things: kernel \S+ has no nosuch iterator \(Linux 99\.1 or later\)$/,

@@ -5,7 +5,7 @@ import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/
 import manifest from "../../deno.json" with { type: "json" };
 import whereHelp from "../../docs/where.md" with { type: "text" };
 import { UsageError } from "../errors.ts";
-import { hostname, iterators } from "../native/kernel.ts";
+import { hasIterator, hostname } from "../native/kernel.ts";
 import type { Libraries } from "../native/load.ts";
 import { findTable, plan, type Query } from "../query/plan.ts";
 import type { Format } from "../query/request.ts";
@@ -51,9 +51,8 @@ function constantOf({ host, names, format }: ReadOptions): Record<string, string
 
 /** `task-iter tables [TABLE]`: rows of the same formats, from the schema. */
 function listTables(name: string | undefined, format: Format): void {
-  const has = iterators();
   const rows: Record<string, string | boolean>[] = name === undefined
-    ? tables.map(({ name, iterator, since, doc }) => ({ table: name, iterator, since, available: has(iterator), doc }))
+    ? tables.map(({ name, iterator, since, doc }) => ({ table: name, iterator, since, available: hasIterator(iterator), doc }))
     : findTable(name).columns.map(({ name, type, shown, doc, words }) => ({
       column: name,
       type: type === "long" || type === "symbol" ? "string" : type === "signed" ? "number" : type,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** `task-iter doctor`: what this kernel and these privileges allow, and what to do about the rest. */
 
-import { hasBtf, iterators, kernelHas, lockdown, missingCapabilities, release } from "../native/kernel.ts";
+import { hasBtf, hasIterator, kernelHas, lockdown, missingCapabilities, release } from "../native/kernel.ts";
 import type { Libraries } from "../native/load.ts";
 import { MAP_TYPES, plan } from "../query/plan.ts";
 import type { Format, Request } from "../query/request.ts";
@@ -83,13 +83,11 @@ export function examine(attempt: Attempt): Finding[] {
         : "",
     },
   ];
-  const has = kernelHas();
   for (const [mark, name, advice] of HELPERS) {
-    const ok = has(mark);
+    const ok = kernelHas(mark);
     found.push({ check: `helper ${name}`, ok, found: ok ? "there" : "missing", advice: ok ? "" : advice });
   }
-  const available = iterators();
-  return [...found, ...tables.map((table) => tableFinding(table, available(table.iterator), attempt))];
+  return [...found, ...tables.map((table) => tableFinding(table, hasIterator(table.iterator), attempt))];
 }
 
 /** Writes what it finds; the exit status is 0 when the default table can be read, else 3. */

@@ -6,8 +6,8 @@ import {
   before,
   filtersCalls,
   hasBtf,
+  hasIterator,
   inUserNamespace,
-  iterators,
   lockdown,
   missingCapabilities,
   release,
@@ -23,7 +23,7 @@ export function explain(error: TaskIterError, table: Table): string {
   const kernel = release();
   const missing = missingCapabilities();
   if (error.step === "read" || error.step === "netns") return `${what}: ${error.message}`;
-  if (!iterators()(table.iterator)) {
+  if (!hasIterator(table.iterator)) {
     if (before(kernel, table.since)) {
       return `${what}: kernel ${kernel} has no ${table.iterator} iterator (Linux ${table.since} or later)`;
     }

@@ -7,13 +7,15 @@ import type { Request } from "../query/request.ts";
 import { configured, type Libraries, LIGHT, lightQuery, programOf } from "./load.ts";
 import type { Handle, Shim } from "./shim.ts";
 
-/** For one load more of {@linkcode Ahead}: it has a dozen descriptors or two, and other code wants some. */
+/** How many programs may be loading or loaded: enough for a table of many rows, which this thread reads meanwhile. */
+const MOST = 6;
+
+/** For one of them more: it has a dozen descriptors or two, and other code wants some. */
 const DESCRIPTORS = 128;
 
-/** How many loads may be under way: one for each processor, and one that is done when this thread comes for it. */
 function most(): number {
   const limit = Number(/^Max open files\s+([0-9]+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
-  return Math.min(navigator.hardwareConcurrency + 1, Math.floor(limit / DESCRIPTORS), 8);
+  return Math.min(MOST, Math.floor(limit / DESCRIPTORS));
 }
 
 /** What a handle is loaded with. */
@@ -26,12 +28,15 @@ const keyOf = (request: Request): string => `${programOf(request)} ${lightQuery(
 export class Ahead implements Libraries, Disposable {
   readonly open: Libraries["open"];
   readonly program: Libraries["program"];
-  readonly #requests: Request[];
+  readonly #requests: Iterator<Request>;
   readonly #begun = new Map<string, Handle>();
-  readonly #most: number;
+  #most: number;
 
-  /** @param requests in the order in which they will be asked for; all of them will be, and none with a log */
-  constructor(libraries: Libraries, requests: readonly Request[]) {
+  /**
+   * @param requests in the order in which they will be asked for; all of them will be, and none with a log. A generator makes each
+   * one when its load can begin
+   */
+  constructor(libraries: Libraries, requests: Iterable<Request>) {
     const opened = new Map<string, Shim>();
     this.open = (name) => {
       const shim = opened.get(name) ?? libraries.open(name);
@@ -39,14 +44,15 @@ export class Ahead implements Libraries, Disposable {
       return shim;
     };
     this.program = (name) => libraries.program(name);
-    this.#requests = requests.length > 1 ? [...requests] : [];
-    this.#most = requests.length > 1 ? most() : 0;
+    this.#requests = requests[Symbol.iterator]();
+    this.#most = Array.isArray(requests) && requests.length < 2 ? 0 : most();
     this.#begin();
   }
 
   #begin(): void {
-    while (this.#begun.size < this.#most && this.#requests.length > 0) {
-      const request = this.#requests.shift()!;
+    while (this.#begun.size < this.#most) {
+      const { value: request, done } = this.#requests.next();
+      if (done) return;
       const key = keyOf(request);
       if (this.#begun.has(key)) continue;
       const shim = this.open(LIGHT);
@@ -70,7 +76,7 @@ export class Ahead implements Libraries, Disposable {
 
   /** Ends all loads that nobody has asked for. */
   [Symbol.dispose](): void {
-    this.#requests.length = 0;
+    this.#most = 0;
     for (const handle of this.#begun.values()) this.open(LIGHT).free(handle);
     this.#begun.clear();
   }

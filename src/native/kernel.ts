@@ -38,44 +38,59 @@ export function missingCapabilities(): string[] {
 /** The kernel's BTF, by which programs find its structures. */
 export const hasBtf = (): boolean => existsSync("/sys/kernel/btf/vmlinux");
 
+/** What the names begin with that are asked for: functions of iterators, and numbers of helpers. */
+const ASKED_FOR = ["bpf_iter_", "BPF_FUNC_"];
+
+let names: Set<string> | undefined;
+
 /**
- * Tells whether this kernel's BTF has a name: of a type, a function, an enumerator. Distributions backport features to older
- * kernels, so the version alone is not enough.
+ * Tells whether this kernel's BTF has a name: of an iterator's function, or of a helper's number. Distributions backport features to
+ * older kernels, so the version alone is not enough.
  */
-export function kernelHas(): (name: string) => boolean {
-  names ??= hasBtf() ? namesOfBtf("/sys/kernel/btf/vmlinux") : Buffer.alloc(0);
-  return (name) => names!.includes(`\0${name}\0`);
+export function kernelHas(name: string): boolean {
+  names ??= hasBtf() ? namesOfBtf("/sys/kernel/btf/vmlinux") : new Set();
+  return names.has(name);
 }
 
-let names: Buffer | undefined;
-
-/** The bytes of a file from `start` to `end`, or to the file's end. */
-function part(fd: number, start: number, end: number): Buffer {
-  const bytes = Buffer.alloc(end - start);
+/** Reads the file from `start` on into `bytes`. @returns the number of bytes */
+function fill(fd: number, bytes: Buffer, start: number): number {
   let length = 0;
   for (let read = 1; read > 0 && length < bytes.length; length += read) {
     read = readSync(fd, bytes, length, bytes.length - length, start + length);
   }
-  return bytes.subarray(0, length);
+  return length;
 }
 
-/** The section of names of BTF, less than half of it (struct btf_header, Documentation/bpf/btf.rst). */
-function namesOfBtf(path: string): Buffer {
+/**
+ * The names that are asked for, from the section of names of BTF, less than half of it (struct btf_header,
+ * Documentation/bpf/btf.rst). They are read in pieces: memory that is new takes longer than reading.
+ */
+function namesOfBtf(path: string): Set<string> {
+  const found = new Set<string>();
+  const piece = Buffer.alloc(64 * 1024);
   const fd = openSync(path, "r");
   try {
-    const header = part(fd, 0, 24);
-    const start = header.readUInt32LE(4) + header.readUInt32LE(16);
-    return part(fd, start, start + header.readUInt32LE(20));
+    fill(fd, piece, 0);
+    let start = piece.readUInt32LE(4) + piece.readUInt32LE(16);
+    const end = start + piece.readUInt32LE(20);
+    // Each piece begins with the NUL that ends the piece before, and is looked through up to its last NUL.
+    for (let last = 1; last > 0; start += last) {
+      const length = Math.min(fill(fd, piece, start), end - start);
+      last = piece.lastIndexOf(0, length - 1);
+      for (const begin of ASKED_FOR) {
+        for (let at = piece.indexOf(`\0${begin}`); at >= 0 && at < last; at = piece.indexOf(`\0${begin}`, at + 1)) {
+          found.add(piece.toString("latin1", at + 1, piece.indexOf(0, at + 1)));
+        }
+      }
+    }
   } finally {
     closeSync(fd);
   }
+  return found;
 }
 
 /** Tells whether this kernel has an iterator: a function of that name, which it looks up when a program is loaded. */
-export function iterators(): (iterator: string) => boolean {
-  const has = kernelHas();
-  return (iterator) => has(`bpf_iter_${iterator}`);
-}
+export const hasIterator = (iterator: string): boolean => kernelHas(`bpf_iter_${iterator}`);
 
 /**
  * Whether the kernel is locked down: "none", "integrity" or "confidentiality". The answer is a file in securityfs. Where securityfs is

@@ -39,7 +39,7 @@ export const isStored = (name: string): boolean =>
 const findsThreads = (): boolean => !before(release(), "6.12");
 
 /** Whether programs can write symbols to strings, by bpf_snprintf. Without BTF the load fails and says so. */
-const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() || kernelHas()("BPF_FUNC_snprintf");
+const comparesSymbols = (): boolean => !before(release(), "5.13") || !hasBtf() || kernelHas("BPF_FUNC_snprintf");
 
 /** Whether a loader program has loaded its program, in this process. */
 let lightWorks = false;

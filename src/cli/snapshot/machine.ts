@@ -6,7 +6,7 @@ import manifest from "../../../deno.json" with { type: "json" };
 import ready from "../../../docs/checks.json" with { type: "json" };
 import { EPERM, TaskIterError, UsageError } from "../../errors.ts";
 import { Ahead } from "../../native/ahead.ts";
-import { iterators, release } from "../../native/kernel.ts";
+import { before, hasBtf, hasIterator, release } from "../../native/kernel.ts";
 import type { Libraries } from "../../native/load.ts";
 import { mounts } from "../../native/mounts.ts";
 import type { Program } from "../../native/program.ts";
@@ -130,19 +130,26 @@ function copy(program: Program, part: Part, redactor: Redactor | undefined, betw
  */
 export function collect(libraries: Libraries, options: Options, destination: Destination): { manifest: Manifest; host: Host } {
   const started = performance.now();
+  const kernel = release();
   const requestOf = (table: Table, everyNamespace: boolean) =>
     planOf(table, options.where.get(table.name), everyNamespace).request;
-  const has = iterators();
-  const checks = parseChecks(JSON.stringify(ready));
-  const there = tables.filter(({ iterator }) => has(iterator));
-  const asked = new Map(
-    there.filter(({ name }) => !MAP_TYPES[name]).map((table) => [table, requestOf(table, hasNamespaces(table))]),
-  );
-  using once = new Ahead(libraries, [
-    ...asked.values(),
-    ...there.filter(({ name }) => MAP_TYPES[name]).map(attempted),
-    ...requestsOf(checks),
-  ]);
+  // A kernel that is new enough is asked by a load, which begins at once; to read the names of its BTF takes longer.
+  const there = tables.filter(({ iterator, since }) => !before(kernel, since) || hasIterator(iterator));
+  const known = new Map<Table, Request>();
+  const requestFor = (table: Table): Request => {
+    const request = known.get(table) ?? requestOf(table, hasNamespaces(table));
+    known.set(table, request);
+    return request;
+  };
+  let parsed: ReturnType<typeof parseChecks> | undefined;
+  const checks = () => parsed ??= parseChecks(JSON.stringify(ready));
+  // In the order below. A plan takes a millisecond, the first one more: loads begin meanwhile.
+  function* requests(): Generator<Request> {
+    for (const table of there) if (!MAP_TYPES[table.name]) yield requestFor(table);
+    for (const table of there) if (MAP_TYPES[table.name]) yield attempted(table);
+    yield* requestsOf(checks());
+  }
+  using once = new Ahead(libraries, requests());
   const redactor = options.redact ? new Redactor() : undefined;
   const taken: Manifest = {
     format: 1,
@@ -205,14 +212,14 @@ export function collect(libraries: Libraries, options: Options, destination: Des
     if (MAP_TYPES[table.name]) {
       facts.state = "left out";
       facts.reason = `it reads one BPF map, whose contents are programs' own data: task-iter ${table.name} --map ID`;
-    } else if (!asked.has(table)) {
+    } else if (!there.includes(table)) {
       facts.state = "absent";
-      facts.reason = `kernel ${release()} has no ${table.iterator} iterator (Linux ${table.since} or later)`;
+      facts.reason = `kernel ${kernel} has no ${table.iterator} iterator (Linux ${table.since} or later)`;
     } else {
       const part = destination.begin(`tables/${table.name}.jsonl`);
-      facts.reason = readTable(table, asked.get(table)!, facts, part);
-      if (facts.reason !== null) facts.state = "failed";
-      part.end();
+      facts.reason = readTable(table, requestFor(table), facts, part);
+      if (facts.reason !== null) facts.state = hasBtf() && !hasIterator(table.iterator) ? "absent" : "failed";
+      if (facts.state !== "absent") part.end();
     }
     taken.tables.push(facts);
   }
@@ -225,7 +232,7 @@ export function collect(libraries: Libraries, options: Options, destination: Des
   const about = host(redactor);
   write("host.json", json(about));
   write("doctor.json", json(examine((table) => loaded.get(table.name) ?? attempt(once, table))));
-  const outcomes = perform(once, checks);
+  const outcomes = perform(once, checks());
   write("checks.json", report(outcomes, worst(outcomes.map(({ state }) => state)), "json", true));
   for (const facts of taken.tables) {
     facts.load_ms = Math.round(facts.load_ms * 1000) / 1000;
