@@ -79,6 +79,8 @@ struct task_iter {
 	int spent;			/* a load was tried: a second try is refused, and the query may be read-only */
 	int begun;			/* that load runs in the thread, or has ended there with the result */
 	pthread_t thread;
+	unsigned long turn;		/* the number of that load among all that were begun */
+	int unwanted;			/* it need not begin any more */
 	int result;
 	char *log;			/* LOG_SIZE bytes, or NULL without a verbose load */
 	__u32 log_level;

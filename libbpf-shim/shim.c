@@ -98,11 +98,26 @@ static void block_signals(const int *others, size_t count, sigset_t *before)
 	sigprocmask(SIG_BLOCK, &blocked, before);
 }
 
+/* Loads that have begun take turns: at most as many as there are processors run at once, in the order of their beginnings. */
+static pthread_mutex_t turns = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn_ended = PTHREAD_COND_INITIALIZER;
+static unsigned long turns_begun, turns_ended, processors;
+
 static void *load_begun(void *handle)
 {
 	struct task_iter *it = handle;
+	int unwanted;
 
-	it->result = loader_load(it);
+	pthread_mutex_lock(&turns);
+	while (it->turn >= turns_ended + processors)
+		pthread_cond_wait(&turn_ended, &turns);
+	unwanted = it->unwanted;
+	pthread_mutex_unlock(&turns);
+	it->result = unwanted ? -ECANCELED : loader_load(it);
+	pthread_mutex_lock(&turns);
+	turns_ended++;
+	pthread_cond_broadcast(&turn_ended);
+	pthread_mutex_unlock(&turns);
 	return NULL;
 }
 
@@ -124,7 +139,14 @@ int task_iter_begin(struct task_iter *it)
 		return fail(it, "load", EINVAL);
 	/* A thread begins with the mask of its creator. */
 	block_signals(NULL, 0, &before);
+	pthread_mutex_lock(&turns);
+	if (!processors)
+		processors = sysconf(_SC_NPROCESSORS_ONLN);
+	it->turn = turns_begun;
 	error = pthread_create(&it->thread, NULL, load_begun, it);
+	if (!error)
+		turns_begun++;
+	pthread_mutex_unlock(&turns);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (error)
 		return fail(it, "load", error);
@@ -475,8 +497,12 @@ void task_iter_free(struct task_iter *it)
 {
 	if (!it)
 		return;
-	if (it->begun)
+	if (it->begun) {
+		pthread_mutex_lock(&turns);
+		it->unwanted = 1;
+		pthread_mutex_unlock(&turns);
 		pthread_join(it->thread, NULL);
+	}
 	for (int i = 0; i < STAGES; i++)
 		if (it->link_fd[i] >= 0)
 			close(it->link_fd[i]);

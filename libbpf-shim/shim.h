@@ -35,7 +35,7 @@ EXPORT int task_iter_load(struct task_iter *it);
 
 /*
  * Begins the load in a thread of its own; task_iter_load() then waits for its end. Until then nothing but load and free may be called
- * with the handle.
+ * with the handle. As many loads run at once as there are processors; others wait for their turn.
  */
 EXPORT int task_iter_begin(struct task_iter *it);
 

@@ -5,6 +5,7 @@
  */
 
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert";
+import { availableParallelism } from "node:os";
 import { libraries, type Row, rows, TaskIterError } from "../src/mod.ts";
 import { EINVAL } from "../src/errors.ts";
 import { load as loadProgram } from "../src/native/load.ts";
@@ -182,6 +183,23 @@ function holdsSeveral(shim: Shim, program: Uint8Array, pid: number): void {
   for (const it of handles) shim.free(it);
 }
 
+/** Each of more loads than there are processors gets its turn, also where others are freed before theirs. */
+function takesTurns(shim: Shim, program: Uint8Array): void {
+  const { query } = plan({ table: "files", columns: ["fd"] }, "jsonl").request;
+  const handles = Array.from({ length: 2 * availableParallelism() + 3 }, () => {
+    const it = shim.open(program, program.length);
+    equal(shim.configure(it, query, query.length, 0), 0);
+    equal(shim.begin(it), 0);
+    return it;
+  });
+  const last = handles.pop()!;
+  for (const it of handles.slice(2)) shim.free(it);
+  for (const it of [last, ...handles.slice(0, 2)]) {
+    equal(shim.load(it), 0);
+    shim.free(it);
+  }
+}
+
 /** No function of a library from another build is called. */
 function refusesAnotherLayout(shim: Shim): void {
   for (const version of [LAYOUT + 1, LAYOUT - 1, LAYOUT + (1 << 16), 0]) {
@@ -210,6 +228,7 @@ export function contract(pid: number): Row[] {
     opensOnlyPrograms(shim, program);
     readsATable(shim, program, pid);
     holdsSeveral(shim, program, pid);
+    takesTurns(shim, program);
     refusesAnotherLayout(shim);
   }
   throws(() => libraries.open("no-such-library.so"));
