@@ -3,7 +3,7 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import ts from "typescript";
@@ -45,7 +45,7 @@ Deno.test("the sums are those of all other files, and the bill of materials name
 function commands(folder: string, more: readonly string[]): string {
   const path = `${folder}/commands-${more.join("-")}`;
   mkdirSync(path);
-  for (const name of ["sh", "uname", "mkdir", "mktemp", "rm", "grep", "wc", "sha256sum", "chmod", "mv", ...more]) {
+  for (const name of ["sh", "uname", "mkdir", "mktemp", "rm", "grep", "wc", "sha256sum", "chmod", "mv", "dd", ...more]) {
     symlinkSync(run("sh", ["-c", `command -v ${name}`]).stdout.trim(), `${path}/${name}`);
   }
   return path;
@@ -104,6 +104,15 @@ Deno.test("install.sh installs what the sums name, and nothing at all when a ste
       equal(statSync(installed).mode & 0o7777, 0o755);
     });
   }
+
+  await test.step("in pieces of which the page cache can make huge pages", async () => {
+    const path = commands(temporary.path, ["curl", "zstd"]);
+    const log = `${temporary.path}/dd`;
+    renameSync(`${path}/dd`, `${path}/real-dd`);
+    writeFileSync(`${path}/dd`, `#!/bin/sh\necho "$*" > ${log}\nexec real-dd "$@"\n`, { mode: 0o755 });
+    equal((await install(path)).status, 0);
+    match(readFileSync(log, "utf8"), / of=\S*\/task-iter bs=2097152$/m);
+  });
 
   const everything = process.env.PATH!;
   const old = "#!/bin/sh\necho the old one\n";
