@@ -62,6 +62,77 @@ struct task_iter *task_iter_open(const void *program, __u32 size)
 	return it;
 }
 
+/* The beginning of a file of /proc or /sys; "" where it cannot be read. */
+static void text_of(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? 0 : read(fd, text, size - 1);
+
+	text[length < 0 ? 0 : length] = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The number at *text, which then points behind that number. */
+static unsigned long number_at(const char **text)
+{
+	unsigned long number = 0;
+
+	for (; **text >= '0' && **text <= '9'; ++*text)
+		number = number * 10 + (**text - '0');
+	return number;
+}
+
+/* A list as the kernel writes it, "0-3,8": how many numbers it has; and one more than the last one. Both are 0 without a list. */
+static void read_list(const char *path, unsigned long *count, unsigned long *end)
+{
+	char text[4096];
+	const char *at = text;
+
+	*count = *end = 0;
+	text_of(path, text, sizeof(text));
+	while (*at >= '0' && *at <= '9') {
+		unsigned long first = number_at(&at);
+
+		*end = first + 1;
+		if (*at == '-') {
+			at++;
+			*end = number_at(&at) + 1;
+		}
+		*count += *end - first;
+		if (*at == ',')
+			at++;
+	}
+}
+
+/* What the query has to know of this machine. User space would have to load its functions for files, for 5 ms. */
+static void describe_machine(struct query *query)
+{
+	unsigned long cpus, nodes, unused, files = 1 << 16;
+	char text[64];
+	const char *at = text;
+
+	query->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
+	read_list("/sys/devices/system/cpu/possible", &cpus, &unused);
+	query->cpus = cpus ?: sysconf(_SC_NPROCESSORS_CONF);
+	read_list("/sys/devices/system/node/possible", &unused, &nodes);
+	query->nodes = nodes ?: 1;
+	if (query->owners_max != 1)
+		return;
+	/*
+	 * An owner for each socket: there are no more of them than open files, and a quarter as many again may be opened meanwhile. Texts:
+	 * a few for each process with sockets.
+	 */
+	text_of("/proc/sys/fs/file-nr", text, sizeof(text));
+	if (*at)
+		files = number_at(&at);
+	if (files > 1 << 28)
+		files = 1 << 28;
+	query->owners_max = 1024 + files + (files + 3) / 4;
+	if (query->texts_max == 1)
+		query->texts_max = 16384 + files / 2;
+}
+
 int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u32 verbose)
 {
 	if (it && !it->query)
@@ -69,7 +140,7 @@ int task_iter_configure(struct task_iter *it, const void *query, __u32 size, __u
 	if (!it || !query || size != sizeof(struct query) || it->spent)
 		return fail(it, "configure", EINVAL);
 	memcpy(it->query, query, size);
-	it->query->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
+	describe_machine(it->query);
 	if (verbose && !it->log) {
 		it->log = calloc(1, LOG_SIZE);
 		if (!it->log)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Generated from bpf/engine/query.h by scripts/generate.ts.
 // deno-fmt-ignore-file
-export const QUERY_VERSION = 3;
+export const QUERY_VERSION = 4;
 export const MAX_PASSES = 64;
 export const MAX_TESTS = 64;
 export const POOL_SIZE = 2048;

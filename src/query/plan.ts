@@ -2,7 +2,7 @@
 /** From what a user asks for to a request of the native side. */
 
 import { UsageError } from "../errors.ts";
-import { possibleCpus, possibleNodes, roomForOwners } from "./cpus.ts";
+import { possibleCpus } from "./cpus.ts";
 import { shapeOf } from "./elements.ts";
 import {
   AGGREGATE_DISTINCT,
@@ -90,12 +90,6 @@ const AGING = "age_ns";
 /** Columns of a socket or BPF object that tell of its owner (bpf/subjects/owners.h); those that the map `texts` is for. */
 const OWNER_TEXTS: readonly string[] = ["exe", "cgroup", "container", "pod"];
 const OF_OWNER: readonly string[] = [...OWNER_TEXTS, "pid", "comm", "fd", "owners", "ppid", "task_uid", "ns_pid"];
-
-/** What the program needs to know of owners: room for them, and for texts only where a column has some. */
-function ownersOf(used: readonly Column[], ownerPid: number | undefined) {
-  const { ownersMax, textsMax } = roomForOwners();
-  return { ownersMax, ownerPid, textsMax: used.some(({ name }) => OWNER_TEXTS.includes(name)) ? textsMax : 0 };
-}
 
 /** A request, and the text around its rows. */
 export interface Plan {
@@ -271,15 +265,15 @@ export function plan(query: Query, format: Format, stamped = false, description?
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
       (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0) |
       (format === "jsonl" ? QUERY_LINES : 0) | (prepare ? QUERY_PREPARE : 0) | (changes ? QUERY_CHANGES : 0),
-    ...prepare && ownersOf(used, narrow("pid")),
+    owners: prepare,
+    ownerTexts: prepare && used.some(({ name }) => OWNER_TEXTS.includes(name)),
+    ownerPid: prepare ? narrow("pid") : undefined,
     groupsMax: grouping?.limit,
     distinctMax: aggregates?.some(({ kind }) => kind === AGGREGATE_DISTINCT) ? grouping!.limit * DISTINCT_PER_GROUP : 0,
     aggregates,
     changesMax: query.changes,
     identity,
     description,
-    ...(table.name === "elems" && { cpus: possibleCpus() }),
-    ...(full && { cpus: possibleCpus(), nodes: possibleNodes() }),
   };
   return {
     table,

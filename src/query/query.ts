@@ -18,15 +18,12 @@ export interface Plan {
   long: number;
   predicate: Predicate | undefined;
   flags: number;
-  /** Number of possible CPUs, needed by tables that read elements of per-CPU maps. */
-  cpus?: number | undefined;
-  /** One more than the highest number of a NUMA node, needed by tables of the allocator. */
-  nodes?: number | undefined;
   /** Room of maps, in entries. */
   groupsMax?: number | undefined;
   distinctMax?: number | undefined;
-  ownersMax?: number | undefined;
-  textsMax?: number | undefined;
+  /** Whether owners are looked up, and whether texts of owners are. */
+  owners?: boolean | undefined;
+  ownerTexts?: boolean | undefined;
   /** What a count computes besides: columns and the kinds of bpf/engine/query.h. */
   aggregates?: readonly { column: number; kind: number }[] | undefined;
   /** The process to show of a socket's owners, if it is one. */
@@ -73,11 +70,9 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.flags, plan.flags, true);
   view.setUint32(QUERY.cell_max, Math.floor(LONG_STRINGS_MAX / Math.max(1, plan.long)), true);
   view.setUint8(QUERY.last, plan.columns.at(-1) ?? 0);
-  view.setUint16(QUERY.cpus, plan.cpus ?? 0, true);
-  view.setUint32(QUERY.nodes, plan.nodes ?? 0, true);
   view.setUint32(QUERY.groups_max, plan.groupsMax ?? 0, true);
-  view.setUint32(QUERY.owners_max, plan.ownersMax ?? 0, true);
-  view.setUint32(QUERY.texts_max, plan.textsMax ?? 0, true);
+  view.setUint32(QUERY.owners_max, Number(plan.owners ?? false), true);
+  view.setUint32(QUERY.texts_max, Number(plan.ownerTexts ?? false), true);
   view.setUint32(QUERY.distinct_max, plan.distinctMax ?? 0, true);
   if (plan.aggregates) encodeAggregates(bytes, view, plan.aggregates);
   view.setUint32(QUERY.owner_pid, plan.ownerPid ?? 0, true);
