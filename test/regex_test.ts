@@ -216,3 +216,8 @@ Deno.test("several expressions share a query with other tests, negations and abs
   equal(count("vmas", "path !~ /[^]*/"), 0, "nor does its negation");
   equal(count("vmas", "!(path =~ /\\.so/) || path =~ /\\.so/"), present);
 });
+
+Deno.test("an expression does not need the full program, whose load takes longer, where its column does not", () => {
+  const isFull = (where: string) => plan({ table: "files", where }, "json").request.full;
+  equal(["path =~ /[.]so$/", "exe =~ /[.]so$/", "fd < pid"].map(isFull), [false, true, true]);
+});

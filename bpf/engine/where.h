@@ -14,7 +14,7 @@
 #define TASK_ITER_WHERE_H
 
 #include "row.h"
-#ifdef FULL_QUERY
+#ifndef NO_PREDICATE
 #include "regex.h"
 #endif
 
@@ -88,7 +88,7 @@ GLOBAL int compare_string(u32 i, u32 length)
 {
 	u32 flags = TEST(i)->flags, size = TEST(i)->length, last = length - size;
 
-#ifdef FULL_QUERY
+#ifndef NO_PREDICATE
 	if (flags & TEST_REGEX)
 		return accepts(TEST(i)->lo, TEST(i)->hi, length);
 #endif

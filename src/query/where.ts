@@ -91,7 +91,7 @@ export interface Predicate {
 }
 
 /** A comparison that only the full program makes. */
-export const isFull = ({ tests }: Predicate): boolean => tests.some(({ flags }) => (flags & (TEST_PAIR | TEST_REGEX)) !== 0);
+export const isFull = ({ tests }: Predicate): boolean => tests.some(({ flags }) => (flags & TEST_PAIR) !== 0);
 
 /** The columns that a predicate reads. */
 export const columnsOf = ({ tests }: Predicate): number[] =>
