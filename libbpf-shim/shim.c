@@ -105,7 +105,7 @@ static void read_list(const char *path, unsigned long *count, unsigned long *end
 	}
 }
 
-/* What the query has to know of this machine. User space would have to load its functions for files, for 5 ms. */
+/* Fills in what the query knows of this machine. To read a file, JavaScript first loads functions for 5 ms on a slow machine. */
 static void describe_machine(struct query *query)
 {
 	unsigned long cpus, nodes, unused, files = 1 << 16;

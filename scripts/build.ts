@@ -145,7 +145,8 @@ run(process.execPath, ["run", "-A", "scripts/generate.ts"]);
 const { archived, archiveOf } = await import("../src/native/archive.ts");
 const { isStored } = await import("../src/native/load.ts");
 
-if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, `${root}scripts/build.ts`, libraries]) > newest([executable])) {
+const scripts = ["build.ts", "executable.ts"].map((name) => `${root}scripts/${name}`);
+if (newest([`${root}src`, `${root}docs`, `${root}deno.json`, ...scripts, libraries]) > newest([executable])) {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(`${work}lib`, { recursive: true });
   mkdirSync(`${root}dist`, { recursive: true });
