@@ -617,8 +617,8 @@ u32 row_flushed;
 static u64 element_index;	/* of the last element */
 
 /*
- * The kernel runs the program again for an element whose row did not fit: it has the same number and the same index. An element that
- * is made when the walk was at the end of its table has the number of the last one too, but another index.
+ * The kernel runs the program again for an element whose row did not fit: the number and the index are the same then. When a walk is
+ * at the end of its table and a new element appears, the new one has the number of the last one too, but another index.
  */
 static __always_inline void count_element(struct bpf_iter_meta *meta)
 {

@@ -133,7 +133,7 @@ export function collect(libraries: Libraries, options: Options, destination: Des
   const kernel = release();
   const requestOf = (table: Table, everyNamespace: boolean) =>
     planOf(table, options.where.get(table.name), everyNamespace).request;
-  // A kernel that is new enough is asked by a load, which begins at once; to read the names of its BTF takes longer.
+  // Whether a new kernel has an iterator is known when its program is loaded. To read the names of the kernel's BTF takes longer.
   const there = tables.filter(({ iterator, since }) => !before(kernel, since) || hasIterator(iterator));
   const known = new Map<Table, Request>();
   const requestFor = (table: Table): Request => {
@@ -143,7 +143,7 @@ export function collect(libraries: Libraries, options: Options, destination: Des
   };
   let parsed: ReturnType<typeof parseChecks> | undefined;
   const checks = () => parsed ??= parseChecks(JSON.stringify(ready));
-  // In the order below. A plan takes a millisecond, the first one more: loads begin meanwhile.
+  // In the order in which the programs are asked for below. A plan takes a millisecond, the first one more: loads go on meanwhile.
   function* requests(): Generator<Request> {
     for (const table of there) if (!MAP_TYPES[table.name]) yield requestFor(table);
     for (const table of there) if (MAP_TYPES[table.name]) yield attempted(table);
