@@ -113,10 +113,14 @@ static void describe_machine(struct query *query)
 	const char *at = text;
 
 	query->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
-	read_list("/sys/devices/system/cpu/possible", &cpus, &unused);
-	query->cpus = cpus ?: sysconf(_SC_NPROCESSORS_CONF);
-	read_list("/sys/devices/system/node/possible", &unused, &nodes);
-	query->nodes = nodes ?: 1;
+	if (query->cpus == 1) {
+		read_list("/sys/devices/system/cpu/possible", &cpus, &unused);
+		query->cpus = cpus ?: sysconf(_SC_NPROCESSORS_CONF);
+	}
+	if (query->nodes == 1) {
+		read_list("/sys/devices/system/node/possible", &unused, &nodes);
+		query->nodes = nodes ?: 1;
+	}
 	if (query->owners_max != 1)
 		return;
 	/*

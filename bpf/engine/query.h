@@ -83,11 +83,11 @@ struct query {
 	__u32 cell_max;		/* bytes of output after which a string cell is cut */
 	__u8 last;		/* the last column of a row, which text does not pad */
 	__u8 page_shift;	/* log2 of the page size; libbpf-shim fills it in */
-	__u16 cpus;		/* possible CPUs: the number of values in an element of a per-CPU map; libbpf-shim fills it in */
+	__u16 cpus;		/* possible CPUs: the values in an element of a per-CPU map; libbpf-shim turns 1 into what this machine has */
 	__u32 groups_max;	/* max_entries of the map `groups`; 0 counts as 1 */
 	__u32 owners_max;	/* max_entries of the map `owners`, in the same way; libbpf-shim turns 1 into what this machine needs */
 	__u32 automaton_max;	/* max_entries of the map `automaton`, in the same way */
-	__u32 nodes;		/* one more than the highest number of a NUMA node; libbpf-shim fills it in */
+	__u32 nodes;		/* one more than the highest number of a NUMA node, as cpus */
 	__u32 owner_pid;	/* of a socket's owners the process to show, if it is one (owners.h); 0 for none */
 	__u32 texts_max;	/* max_entries of the map `texts`, of the owners' texts, as owners_max */
 	__u32 distinct_max;	/* max_entries of the map `distinct`, in the same way */

@@ -265,6 +265,7 @@ export function plan(query: Query, format: Format, stamped = false, description?
     flags: (blocks ? QUERY_BLOCKS : 0) | (stamped ? QUERY_STAMP : 0) | (query.names ? QUERY_NAMES : 0) |
       (description === undefined ? 0 : QUERY_SHARED) | (grouping ? QUERY_COUNT | QUERY_FINISH : 0) |
       (format === "jsonl" ? QUERY_LINES : 0) | (prepare ? QUERY_PREPARE : 0) | (changes ? QUERY_CHANGES : 0),
+    machine: full || table.name === "elems",
     owners: prepare,
     ownerTexts: prepare && used.some(({ name }) => OWNER_TEXTS.includes(name)),
     ownerPid: prepare ? narrow("pid") : undefined,

@@ -21,6 +21,8 @@ export interface Plan {
   /** Room of maps, in entries. */
   groupsMax?: number | undefined;
   distinctMax?: number | undefined;
+  /** Whether columns depend on how many CPUs and NUMA nodes there are. */
+  machine?: boolean | undefined;
   /** Whether owners are looked up, and whether texts of owners are. */
   owners?: boolean | undefined;
   ownerTexts?: boolean | undefined;
@@ -71,6 +73,8 @@ export function encode(plan: Plan): Uint8Array {
   view.setUint32(QUERY.cell_max, Math.floor(LONG_STRINGS_MAX / Math.max(1, plan.long)), true);
   view.setUint8(QUERY.last, plan.columns.at(-1) ?? 0);
   view.setUint32(QUERY.groups_max, plan.groupsMax ?? 0, true);
+  view.setUint16(QUERY.cpus, Number(plan.machine ?? false), true);
+  view.setUint32(QUERY.nodes, Number(plan.machine ?? false), true);
   view.setUint32(QUERY.owners_max, Number(plan.owners ?? false), true);
   view.setUint32(QUERY.texts_max, Number(plan.ownerTexts ?? false), true);
   view.setUint32(QUERY.distinct_max, plan.distinctMax ?? 0, true);
